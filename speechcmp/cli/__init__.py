@@ -1,0 +1,88 @@
+"""The command line: one file a verb; each parses, calls the library, and prints.
+
+Verbs import what they work with when they run, so that ``--help`` and ``--version`` need not load numpy.
+"""
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from speechcmp.cli.compare import compare
+from speechcmp.cli.doctor import doctor
+from speechcmp.cli.settings import load_settings
+from speechcmp.cli.split import split
+from speechcmp.errors import ParameterError, SpeechcmpError
+
+# The base of typer's usage errors; it lives in typer or in click, depending on the release.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    name="speechcmp",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (split, compare, doctor):
+    app.command()(verb)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"speechcmp {version('speechcmp')}")  # noqa: T201 - before any console exists
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    _debug: Annotated[
+        bool, typer.Option("--debug", envvar="SPEECHCMP_DEBUG", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """How does this recording compare with that one?"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; errors become one line on stderr and an exit code."""
+    # One line of BLAS threads would cost more CPU to wake than these small products take.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    debug = "--debug" in arguments or bool(os.environ.get("SPEECHCMP_DEBUG"))
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        result = app(arguments, prog_name="speechcmp", standalone_mode=False, default_map=load_settings())
+        sys.stdout.flush()
+    except Exception as error:
+        if debug:
+            raise
+        return _report(error)
+    except KeyboardInterrupt:
+        return 130
+    return result if isinstance(result, int) else 0
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, BrokenPipeError):  # the reader of our output, `head` say, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if isinstance(error, typer.Abort):
+        return 130
+    if isinstance(error, _UsageError):
+        message, code = getattr(error, "format_message", error.__str__)(), 2
+    elif isinstance(error, SpeechcmpError):
+        message, code = str(error), 2 if isinstance(error, ParameterError) else 1
+    else:
+        message, code = f"{type(error).__name__}: {error}; --debug shows where", 1
+    from speechcmp.cli.output import complain  # noqa: PLC0415
+
+    complain(message)
+    return code

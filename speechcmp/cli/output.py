@@ -1,0 +1,92 @@
+"""What is printed: data on stdout, words on stderr, nothing that a file name could turn into markup."""
+
+import csv
+import io
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+PLAIN_WIDTH = 100  # of a table that goes to a file
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console for stdout or stderr; color and width only where a terminal shows them."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, soft_wrap=stderr, width=None if stream.isatty() else PLAIN_WIDTH)
+
+
+def shown(text: object) -> str:
+    """Make a text safe to show: control characters as escapes, markup switched off."""
+    return escape("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)))
+
+
+def complain(message: str) -> None:
+    """Print an error, one line."""
+    console(stderr=True).print(f"speechcmp: {shown(message)}", style="bold red" if sys.stderr.isatty() else None)
+
+
+def warn(message: str) -> None:
+    """Print a warning, one line."""
+    console(stderr=True).print(f"speechcmp: warning: {shown(message)}", style="yellow")
+
+
+def print_text(text: str) -> None:
+    """Print text exactly as it is, in UTF-8 whatever the locale."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.flush()
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document."""
+    print_text(json.dumps(_finite(value), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def print_json_line(value: object) -> None:
+    """Print one JSON document on a line of its own."""
+    print_text(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print comma-separated rows under one header; what is not known is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows({k: "" if v is None else v for k, v in _finite(row).items()} for row in rows)
+    print_text(text.getvalue())
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Round to microseconds and their like, and write what is no finite number as null."""
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(x) for key, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(x) for x in value]
+    return value
+
+
+def new_table(*columns: tuple[str, str]) -> Table:
+    """Make a table of (header, justification) columns."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for header, justify in columns:
+        table.add_column(header, justify="right" if justify == "right" else "left", no_wrap=justify == "right")
+    return table
+
+
+def number(value: float | None, decimals: int = 2) -> str:
+    """Write a number for a table; a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
+
+
+def bar(share: float, width: int = 12) -> str:
+    """Draw a bar of `share` (0 to 1) of `width` cells, to an eighth of a cell."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    return "█" * (eighths // 8) + (" ▏▎▍▌▋▊▉"[eighths % 8] if eighths % 8 else "")

@@ -1,0 +1,236 @@
+"""Reference and take to a `Comparison`: which chunk was said where, and how far apart they sound.
+
+::
+
+    Recording ─► prepare ─► Prepared (one loudness, chunks, features) ─┐
+    Recording ─► prepare ─► Prepared ──────────────────────────────────┴─► compare_prepared ─► Comparison
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechcmp.align import align_chunks
+from speechcmp.audio import Recording, normalize
+from speechcmp.chunks import SplitParams, split_recording
+from speechcmp.dtw import dtw_distance, dtw_distances
+from speechcmp.errors import ParameterError
+from speechcmp.fast_dtw import fastdtw_distance
+from speechcmp.features import RECIPES, Features, Recipe, extract_features, find_recipe
+
+Status = Literal["matched", "missing"]
+
+
+class Span(NamedTuple):
+    """A stretch of a recording; seconds from its start."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True, slots=True)
+class CompareParams:
+    """How two recordings are compared.
+
+    Attributes
+    ----------
+    recipe : str
+        Features and frame distance, see `speechcmp.features.RECIPES`.
+    by : {"time", "index"}
+        Which stretch of the take belongs to a chunk of the reference: the one in which the same is said,
+        or the take's chunk of the same number.
+    dtw : {"exact", "fastdtw"}
+        Exact warping, or the fastdtw package's approximation.
+    band : float or None
+        Sakoe-Chiba band of the chunks' warping, a fraction of the longer side.
+    split : SplitParams
+        How both recordings are brought to one loudness and split.
+    """
+
+    recipe: str = "default"
+    by: Literal["time", "index"] = "time"
+    dtw: Literal["exact", "fastdtw"] = "exact"
+    band: float | None = None
+    split: SplitParams = field(default_factory=SplitParams)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A recording with all that a comparison needs of it, worked out once.
+
+    Attributes
+    ----------
+    recording : Recording
+        At one loudness.
+    chunks : tuple of Span
+    features : float32, shape (n_frames, n_dims)
+        Of the whole recording, by the recipe that aligns and, unless it works on single chunks, compares.
+    warnings : tuple of str
+    """
+
+    recording: Recording
+    chunks: tuple[Span, ...]
+    features: Features
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPair:
+    """A chunk of the reference and what answers to it in the take.
+
+    Attributes
+    ----------
+    index : int
+        Of the reference chunk.
+    status : {"matched", "missing"}
+    reference : Span
+    take : Span or None
+        None if the take does not say it.
+    distance : float or None
+        Warping path's cost / (frames of the reference chunk + frames of the take's span).
+    tempo : float or None
+        Duration in the take / duration in the reference: above 1 is slower.
+    pause_before_s : tuple of (float, float or None)
+        Seconds of silence before it, in the reference and in the take.
+    """
+
+    index: int
+    status: Status
+    reference: Span
+    take: Span | None = None
+    distance: float | None = None
+    tempo: float | None = None
+    pause_before_s: tuple[float, float | None] = (0.0, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two recordings compared."""
+
+    name: str
+    path: Path | None
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A take held against a reference.
+
+    Attributes
+    ----------
+    recipe : str
+    reference, take : Side
+    pairs : tuple of ChunkPair
+        One for each chunk of the reference.
+    extra : tuple of Span
+        What the take says beyond the reference.
+    distance : float or None
+        Mean of the matched chunks' distances, weighted by their frames; None if none is matched.
+    tempo : float or None
+        Time the take needs for the matched chunks / time the reference needs.
+    warnings : tuple of str
+    """
+
+    recipe: str
+    reference: Side
+    take: Side
+    pairs: tuple[ChunkPair, ...]
+    extra: tuple[Span, ...]
+    distance: float | None
+    tempo: float | None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def n_missing(self) -> int:
+        return sum(pair.status == "missing" for pair in self.pairs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DistanceMatrix:
+    """Every chunk of the reference against every chunk of the take.
+
+    Attributes
+    ----------
+    recipe : str
+    reference, take : Side
+    reference_chunks, take_chunks : tuple of Span
+    distances : float64, shape (n_reference_chunks, n_take_chunks)
+    warnings : tuple of str
+    """
+
+    recipe: str
+    reference: Side
+    take: Side
+    reference_chunks: tuple[Span, ...]
+    take_chunks: tuple[Span, ...]
+    distances: NDArray[np.float64]
+    warnings: tuple[str, ...] = ()
+
+
+def compare(reference: Recording, take: Recording, *, params: CompareParams | None = None) -> Comparison:
+    """Compare a take with its reference, chunk by chunk.
+
+    Parameters
+    ----------
+    reference, take : Recording
+        Any rates and channels.
+    params : CompareParams, optional
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    AudioError
+        A recording is silent, or has no speech that stands out from its noise.
+    ParameterError
+        A parameter is out of range.
+    """
+    params = params or CompareParams()
+    return compare_prepared(prepare(reference, params), prepare(take, params), params=params)
+
+
+def prepare(recording: Recording, params: CompareParams) -> Prepared:
+    """Bring a recording to one loudness, split it, and extract its features; see `Prepared`."""
+    find_recipe(params.recipe)
+    split = split_recording(recording, params=params.split)
+    rate = recording.sample_rate
+    chunks = tuple(Span(chunk.start / rate, chunk.stop / rate) for chunk in split.chunks)
+    features = extract_features(split.source, _whole_recipe(params))
+    return Prepared(split.source, chunks, features, split.warnings)
+
+
+def _whole_recipe(params: CompareParams) -> Recipe:
+    recipe = find_recipe(params.recipe)
+    return RECIPES["default"] if recipe.per_chunk else recipe
+
+
+def compare_prepared(reference: Prepared, take: Prepared, *, params: CompareParams) -> Comparison:
+    """Compare as `compare` does, with what `prepare` made of both recordings with the same `params`."""
+    if params.by == "index":
+        spans = [*take.chunks[: len(reference.chunks)]]
+        found: list[Span | None] = [*spans, *[None] * (len(reference.chunks) - len(spans))]
+        extra = take.chunks[len(reference.chunks) :]
+    else:
+        found, extra = _place_by_time(reference, take, params)
+    pairs = tuple(_pairs(reference, take, found, params))
+    matched = [pair for pair in pairs if pair.take is not None]
+    return Comparison(
+        params.recipe,
+        _side(reference),
+        _side(take),
+        pairs,
+        extra,
+        _weighted_distance(matched),
+        _tempo([pair.reference for pair in matched], [pair.take for pair in matched if pair.take]),
+        _warnings(reference, take),
+    )

@@ -1,0 +1,255 @@
+"""From a file to blocks of PCM: libsndfile where it can, ffmpeg (through pydub) where it must.
+
+PCM is counted as pydub counts it, because the silence thresholds people know are pydub's:
+8-bit audio has width 1, 16-bit and every lossy codec width 2, and 24-bit, 32-bit and float audio width 4.
+"""
+
+import io
+import os
+import stat
+import struct
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from speechcmp.errors import AudioError, DependencyError
+
+if TYPE_CHECKING:
+    from pydub import AudioSegment
+
+Pcm = NDArray[np.int16] | NDArray[np.int32]
+AudioPath = str | os.PathLike[str] | BinaryIO
+
+BLOCK_FRAMES = 1 << 18
+MAX_CHANNELS = 64
+MAX_STREAM_BYTES = 1 << 30  # what is read from a pipe before giving up
+MAX_FFMPEG_BYTES = 1 << 30  # pydub holds the whole decoded recording in memory
+_TAIL_BYTES = 1 << 16  # an Ogg page is shorter than this
+_WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_24": 4, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 4}
+_INTEGER_SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW"}
+_UNKNOWN_LENGTHS = {0, 0x7FFFFFFF, 0xFFFFFFFF}  # in the header of a WAV file that was written to a pipe
+
+
+@dataclass(frozen=True, slots=True)
+class PcmFile:
+    """A recording's header, and the way to its PCM."""
+
+    name: str
+    path: Path | None
+    sample_rate: int
+    channels: int
+    sample_width: int
+    n_frames: int
+    subtype: str
+    data: bytes | Pcm | None = field(default=None, repr=False)  # a stream's bytes, or what ffmpeg decoded; None: read from `path`
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Pcm]:
+        """Yield (n, channels) blocks of the frames from `start` to `stop`, whatever the length of the file."""
+        stop = self.n_frames if stop is None else stop
+        if isinstance(self.data, np.ndarray):
+            for first in range(start, stop, BLOCK_FRAMES):
+                yield self.data[first : min(first + BLOCK_FRAMES, stop)]
+            return
+        try:
+            with _open_bytes(self) as raw, soundfile.SoundFile(raw) as file:
+                if start:
+                    file.seek(start)
+                yield from self._read(file, start, stop)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise AudioError(f"{self.name}: broken ({_reason(error)}); save it again or convert it") from error
+
+    def _read(self, file: soundfile.SoundFile, position: int, stop: int) -> Iterator[Pcm]:
+        while position < stop:
+            block = _to_pcm(file, min(BLOCK_FRAMES, stop - position), self)
+            if not len(block):
+                raise AudioError(
+                    f"{self.name}: truncated after {position / self.sample_rate:.1f} s of "
+                    f"{self.n_frames / self.sample_rate:.1f} s; copy or record it again"
+                )
+            position += len(block)
+            yield block
+
+
+def open_pcm(path: AudioPath, *, name: str | None = None) -> PcmFile:
+    """Read the header of an audio file, or of a binary stream, which is read to its end.
+
+    Raises
+    ------
+    AudioError
+        The file is missing, unreadable, empty, truncated, or not audio.
+    DependencyError
+        The format needs ffmpeg, which is not installed.
+    """
+    if not isinstance(path, str | os.PathLike):
+        return _open_stream(path, name or "stream")
+    path = Path(path)
+    name = name or str(path)
+    if not _is_regular(path, name):
+        with path.open("rb") as stream:
+            return _open_stream(stream, name)
+    return _open_known(PcmFile(name, path, 0, 0, 0, 0, ""), path.stat().st_size)
+
+
+def _is_regular(path: Path, name: str) -> bool:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise AudioError(f"{name}: is a folder; name the recordings in it")
+        with path.open("rb"):
+            return stat.S_ISREG(mode)
+    except FileNotFoundError as error:
+        raise AudioError(f"{name}: no such file; check the path") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise AudioError(f"{name}: unreadable ({reason.lower()}); check the path and its permissions") from error
+
+
+def _open_stream(stream: BinaryIO, name: str) -> PcmFile:
+    data = stream.read(MAX_STREAM_BYTES + 1)
+    if len(data) > MAX_STREAM_BYTES:
+        raise AudioError(f"{name}: more than {MAX_STREAM_BYTES >> 20} MiB from a stream; save it to a file first")
+    return _open_known(PcmFile(name, None, 0, 0, 0, 0, "", data), len(data))
+
+
+def _open_known(file: PcmFile, n_bytes: int) -> PcmFile:
+    if not n_bytes:
+        raise AudioError(f"{file.name}: empty (0 bytes); record or copy it again")
+    try:
+        with _open_bytes(file) as raw, soundfile.SoundFile(raw) as sound:
+            opened = PcmFile(
+                file.name,
+                file.path,
+                sound.samplerate,
+                sound.channels,
+                _WIDTHS.get(sound.subtype, 2),
+                sound.frames,
+                sound.subtype,
+                file.data,
+            )
+            kind = sound.format
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        return _check(_open_with_ffmpeg(file, n_bytes, error))
+    _check_whole(opened, kind, n_bytes)
+    return _check(opened)
+
+
+def _check(file: PcmFile) -> PcmFile:
+    if file.n_frames <= 0:
+        raise AudioError(f"{file.name}: empty (no samples); record or copy it again")
+    if not 0 < file.channels <= MAX_CHANNELS:
+        raise AudioError(f"{file.name}: {file.channels} channels; at most {MAX_CHANNELS} can be read")
+    return file
+
+
+def _open_bytes(file: PcmFile) -> BinaryIO:
+    if isinstance(file.data, bytes):
+        return io.BytesIO(file.data)
+    assert file.path is not None  # noqa: S101 - a PcmFile has one or the other
+    return file.path.open("rb")
+
+
+def _to_pcm(sound: soundfile.SoundFile, n_frames: int, file: PcmFile) -> Pcm:
+    if file.subtype not in _INTEGER_SUBTYPES:
+        return _quantize(sound.read(n_frames, "float64", always_2d=True), file)
+    if file.sample_width == 4:
+        wide: NDArray[np.int32] = sound.read(n_frames, "int32", always_2d=True)
+        if file.subtype == "PCM_24":
+            wide |= (wide >> 31) & 0xFF  # pydub widens 24 bits so: a negative sample's low byte is 255
+        return wide
+    narrow: NDArray[np.int16] = sound.read(n_frames, "int16", always_2d=True)
+    return narrow >> 8 if file.sample_width == 1 else narrow
+
+
+def _quantize(samples: NDArray[np.float64], file: PcmFile) -> Pcm:
+    if not np.isfinite(samples).all():
+        raise AudioError(f"{file.name}: has samples that are not numbers (NaN or infinite); export it again")
+    full_scale = 1 << (8 * file.sample_width - 1)
+    rounded = np.clip(np.rint(samples * full_scale), -full_scale, full_scale - 1)
+    return rounded.astype(np.int16 if file.sample_width == 2 else np.int32)
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "error_string", None) or str(error)
+    return str(text).strip().rstrip(".").lower()
+
+
+# ---------------------------------------------------------------------------------------- truncated files
+
+
+def _check_whole(file: PcmFile, kind: str, n_bytes: int) -> None:
+    """libsndfile takes a file that was cut short for a shorter one; a teacher would not want it scored."""
+    with _open_bytes(file) as raw:
+        if kind in {"WAV", "WAVEX"}:
+            missing = _wav_bytes_missing(raw, n_bytes)
+            if missing:
+                raise AudioError(f"{file.name}: truncated ({missing:,} bytes missing); copy or record it again")
+        elif kind == "OGG":
+            raw.seek(max(0, n_bytes - _TAIL_BYTES))
+            tail = raw.read()
+            page = tail.rfind(b"OggS")
+            if page < 0 or not tail[page + 5 : page + 6] or not tail[page + 5] & 4:
+                raise AudioError(f"{file.name}: truncated (no end-of-stream page); copy or record it again")
+
+
+def _wav_bytes_missing(raw: BinaryIO, n_bytes: int) -> int:
+    if raw.read(4) != b"RIFF":  # RIFX and RF64 are rare, and libsndfile's to read
+        return 0
+    position = 12
+    while position + 8 <= n_bytes:
+        raw.seek(position)
+        chunk, size = struct.unpack("<4sI", raw.read(8))
+        if chunk == b"data":
+            return 0 if size in _UNKNOWN_LENGTHS else max(0, position + 8 + size - n_bytes)
+        position += 8 + size + size % 2
+    return 0
+
+
+# ---------------------------------------------------------------------------------------- ffmpeg
+
+
+def _open_with_ffmpeg(file: PcmFile, n_bytes: int, first_error: Exception) -> PcmFile:
+    from shutil import which  # noqa: PLC0415 - only formats that libsndfile can't read come here
+
+    if n_bytes > MAX_FFMPEG_BYTES:
+        raise AudioError(f"{file.name}: too large for ffmpeg ({n_bytes >> 20} MiB); convert it to FLAC first")
+    if which("ffmpeg") is None or which("ffprobe") is None:
+        raise DependencyError(
+            f"{file.name}: no audio format libsndfile reads ({_reason(first_error)}), and ffmpeg, which reads "
+            "m4a, aac, mp4, webm, wma and amr, is not installed; apt install ffmpeg, or brew install ffmpeg"
+        )
+    segment = _decode_with_pydub(file)
+    if segment.sample_width == 1:
+        pcm: Pcm = np.frombuffer(segment.raw_data, np.int8).astype(np.int16)
+    else:
+        pcm = np.frombuffer(segment.raw_data, np.int16 if segment.sample_width == 2 else np.int32)
+    frames = pcm.reshape(-1, segment.channels)
+    return PcmFile(
+        file.name,
+        file.path,
+        segment.frame_rate,
+        segment.channels,
+        segment.sample_width,
+        len(frames),
+        "FFMPEG",
+        frames,
+    )
+
+
+def _decode_with_pydub(file: PcmFile) -> "AudioSegment":
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydub's own invalid escapes, and its look-out for ffmpeg
+        from pydub import AudioSegment  # noqa: PLC0415 - 30 ms that few recordings need
+        from pydub.exceptions import CouldntDecodeError  # noqa: PLC0415
+
+    # An absolute path can't be taken for an option or a protocol ("concat:...") by ffmpeg.
+    source: Any = str(file.path.absolute()) if file.path else _open_bytes(file)
+    try:
+        return AudioSegment.from_file(source)
+    except (CouldntDecodeError, IndexError, KeyError, ValueError, OSError) as error:
+        raise AudioError(f"{file.name}: not audio, or broken; convert it to WAV or FLAC") from error
