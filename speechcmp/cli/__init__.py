@@ -6,13 +6,13 @@ Verbs import what they work with when they run, so that ``--help`` and ``--versi
 import os
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from speechcmp.cli.compare import compare
 from speechcmp.cli.doctor import doctor
-from speechcmp.cli.settings import load_settings
+from speechcmp.cli.settings import default_values, read_settings
 from speechcmp.cli.split import split
 from speechcmp.errors import ParameterError, SpeechcmpError
 
@@ -59,7 +59,7 @@ def run(arguments: list[str]) -> int:
     debug = "--debug" in arguments or bool(os.environ.get("SPEECHCMP_DEBUG"))
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        result = app(arguments, prog_name="speechcmp", standalone_mode=False, default_map=load_settings())
+        result = app(arguments, prog_name="speechcmp", standalone_mode=False, default_map=_defaults())
         sys.stdout.flush()
     except Exception as error:
         if debug:
@@ -70,6 +70,18 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _defaults() -> dict[str, dict[str, Any]]:
+    settings = read_settings()
+    if not settings:
+        return {}
+    group: Any = typer.main.get_command(app)
+    names = {
+        verb: {option.removeprefix("--"): param.name for param in command.params for option in param.opts}
+        for verb, command in group.commands.items()
+    }
+    return default_values(settings, names)
+
+
 def _report(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):  # the reader of our output, `head` say, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -78,6 +90,8 @@ def _report(error: Exception) -> int:
         return 130
     if isinstance(error, _UsageError):
         message, code = getattr(error, "format_message", error.__str__)(), 2
+        if not message:  # no arguments: the help was shown
+            return code
     elif isinstance(error, SpeechcmpError):
         message, code = str(error), 2 if isinstance(error, ParameterError) else 1
     else:

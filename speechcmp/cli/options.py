@@ -1,8 +1,13 @@
 """The options that several verbs share, each written once."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from speechcmp.errors import ParameterError
+
+if TYPE_CHECKING:
+    from speechcmp.segment import SplitParams
 
 Format = Literal["table", "json", "jsonl", "csv"]
 
@@ -92,3 +97,40 @@ MaxChunkOption = Annotated[
 RecursiveOption = Annotated[
     bool, typer.Option("--recursive", "-r", help="Look for recordings in the folders of a folder, too.")
 ]
+
+
+def split_params(
+    min_silence_len: int,
+    silence_thresh: str,
+    keep_silence: int,
+    seek_step: int,
+    min_chunk: int | None,
+    max_chunk: int | None,
+    target_dbfs: float,
+    normalize: bool,
+) -> "SplitParams":
+    """Turn the splitting options into parameters.
+
+    Raises
+    ------
+    ParameterError
+        One is out of range, or the threshold is neither ``auto`` nor a number.
+    """
+    from speechcmp.segment import SplitParams  # noqa: PLC0415
+
+    return SplitParams(
+        min_silence_len_ms=min_silence_len,
+        silence_thresh_dbfs="auto" if silence_thresh == "auto" else _to_level(silence_thresh),
+        keep_silence_ms=keep_silence,
+        seek_step_ms=seek_step,
+        min_chunk_ms=min_chunk,
+        max_chunk_ms=max_chunk,
+        target_dbfs=target_dbfs if normalize else None,
+    )
+
+
+def _to_level(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ParameterError(f"--silence-thresh: {text!r} is no level; give auto, or dBFS such as -40") from None

@@ -6,8 +6,8 @@
     Recording ─► prepare ─► Prepared ──────────────────────────────────┴─► compare_prepared ─► Comparison
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.align import align_chunks
-from speechcmp.audio import Recording, normalize
-from speechcmp.chunks import SplitParams, split_recording
+from speechcmp.audio import Recording
 from speechcmp.dtw import dtw_distance, dtw_distances
 from speechcmp.errors import ParameterError
 from speechcmp.fast_dtw import fastdtw_distance
 from speechcmp.features import RECIPES, Features, Recipe, extract_features, find_recipe
+from speechcmp.segment import SplitParams, segment
 
 Status = Literal["matched", "missing"]
 
@@ -202,7 +202,7 @@ def compare(reference: Recording, take: Recording, *, params: CompareParams | No
 def prepare(recording: Recording, params: CompareParams) -> Prepared:
     """Bring a recording to one loudness, split it, and extract its features; see `Prepared`."""
     find_recipe(params.recipe)
-    split = split_recording(recording, params=params.split)
+    split = segment(recording, params.split)
     rate = recording.sample_rate
     chunks = tuple(Span(chunk.start / rate, chunk.stop / rate) for chunk in split.chunks)
     features = extract_features(split.source, _whole_recipe(params))
@@ -234,3 +234,81 @@ def compare_prepared(reference: Prepared, take: Prepared, *, params: ComparePara
         _tempo([pair.reference for pair in matched], [pair.take for pair in matched if pair.take]),
         _warnings(reference, take),
     )
+
+
+def distance_matrix(reference: Recording, take: Recording, *, params: CompareParams | None = None) -> DistanceMatrix:
+    """Measure every chunk of the reference against every chunk of the take; see `DistanceMatrix`.
+
+    Raises
+    ------
+    AudioError, ParameterError
+        As `compare`.
+    """
+    params = params or CompareParams()
+    return matrix_prepared(prepare(reference, params), prepare(take, params), params=params)
+
+
+def matrix_prepared(reference: Prepared, take: Prepared, *, params: CompareParams) -> DistanceMatrix:
+    """Measure as `distance_matrix` does, with what `prepare` made of both recordings."""
+    recipe = find_recipe(params.recipe)
+    ours, theirs = ([_features_of(side, chunk, recipe) for chunk in side.chunks] for side in (reference, take))
+    if params.dtw == "exact":
+        distances = dtw_distances(ours, theirs, metric=recipe.metric, band=params.band)
+    else:
+        distances = np.array([[_distance(a, b, recipe, params) for b in theirs] for a in ours])
+    return DistanceMatrix(
+        params.recipe,
+        _side(reference),
+        _side(take),
+        reference.chunks,
+        take.chunks,
+        distances.reshape(len(ours), len(theirs)),
+        _warnings(reference, take),
+    )
+
+
+def _pairs(
+    reference: Prepared, take: Prepared, found: Sequence[Span | None], params: CompareParams
+) -> Iterator[ChunkPair]:
+    recipe = find_recipe(params.recipe)
+    silent_since = (0.0, 0.0)
+    for index, (chunk, span) in enumerate(zip(reference.chunks, found, strict=True)):
+        pause_s = max(0.0, chunk.start_s - silent_since[0])
+        if span is None:
+            yield ChunkPair(index, "missing", chunk, pause_before_s=(pause_s, None))
+            silent_since = (chunk.end_s, silent_since[1])
+            continue
+        distance = _distance(_features_of(reference, chunk, recipe), _features_of(take, span, recipe), recipe, params)
+        pauses_s = (pause_s, max(0.0, span.start_s - silent_since[1]))
+        yield ChunkPair(index, "matched", chunk, span, distance, _tempo([chunk], [span]), pauses_s)
+        silent_since = (chunk.end_s, span.end_s)
+
+
+def _distance(a: Features, b: Features, recipe: Recipe, params: CompareParams) -> float:
+    if params.dtw == "fastdtw":
+        return fastdtw_distance(a, b, metric=recipe.metric)
+    return dtw_distance(a, b, metric=recipe.metric, band=params.band)
+
+
+def _features_of(side: Prepared, span: Span, recipe: Recipe) -> Features:
+    """Return the features of a stretch: analyzed by itself, or cut out of the whole recording's."""
+    if recipe.per_chunk:
+        rate = side.recording.sample_rate
+        samples = side.recording.samples[round(span.start_s * rate) : max(round(span.end_s * rate), 1)]
+        return extract_features(replace(side.recording, samples=samples), recipe)
+    start, stop = _frames(span, recipe)
+    start = min(start, len(side.features) - 1)
+    return side.features[start : max(stop, start + 1)]
+
+
+def _frames(span: Span, recipe: Recipe) -> tuple[int, int]:
+    return round(span.start_s / recipe.hop_s), round(span.end_s / recipe.hop_s)
+
+
+def _side(side: Prepared) -> Side:
+    return Side(side.recording.name, side.recording.path, side.recording.duration_s)
+
+
+def _tempo(reference: Sequence[Span], take: Sequence[Span]) -> float | None:
+    expected_s = sum(span.duration_s for span in reference)
+    return sum(span.duration_s for span in take) / expected_s if expected_s else None

@@ -1,0 +1,106 @@
+"""``speechcmp compare``: one reference, one or more takes, a distance for every chunk."""
+
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from speechcmp.cli import options
+from speechcmp.cli.inputs import as_label, as_source, expand_inputs
+from speechcmp.errors import ParameterError, SpeechcmpError
+
+if TYPE_CHECKING:
+    from speechcmp.comparison import CompareParams, Comparison, DistanceMatrix, Prepared
+
+
+def compare(
+    reference: Annotated[str, typer.Argument(help="The recording to be compared with; - for stdin.")],
+    takes: Annotated[list[str], typer.Argument(help="Recordings, quoted globs, folders, or - for stdin.")],
+    *,
+    output_format: options.FormatOption = "table",
+    recipe: Annotated[
+        str,
+        typer.Option("--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."),
+    ] = "default",
+    by: Annotated[
+        Literal["time", "index", "matrix"],
+        typer.Option("--by", envvar="SPEECHCMP_BY", help="Match chunks by what is said when, by number, or all with all."),
+    ] = "time",
+    dtw: Annotated[
+        Literal["exact", "fastdtw"], typer.Option("--dtw", envvar="SPEECHCMP_DTW", help="Exact, or the fastdtw package.")
+    ] = "exact",
+    band: Annotated[
+        float | None,
+        typer.Option("--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."),
+    ] = None,
+    recursive: options.RecursiveOption = False,
+    min_silence_len: options.MinSilenceOption = 500,
+    silence_thresh: options.SilenceThreshOption = "auto",
+    keep_silence: options.KeepSilenceOption = 100,
+    seek_step: options.SeekStepOption = 1,
+    min_chunk: options.MinChunkOption = None,
+    max_chunk: options.MaxChunkOption = None,
+    target_dbfs: options.TargetOption = -20.0,
+    normalize: options.NormalizeOption = True,
+) -> int:
+    """Compare takes with a reference, chunk by chunk."""
+    from speechcmp.cli import comparison_view, matrix_view  # noqa: PLC0415
+    from speechcmp.cli.output import complain  # noqa: PLC0415
+    from speechcmp.cli.progress import track  # noqa: PLC0415
+    from speechcmp.comparison import CompareParams  # noqa: PLC0415
+
+    names = expand_inputs(takes, recursive=recursive)
+    if reference == "-" and "-" in names:
+        raise ParameterError("-: standard input can be read only once; name a file for the other side")
+    split = options.split_params(
+        min_silence_len, silence_thresh, keep_silence, seek_step, min_chunk, max_chunk, target_dbfs, normalize
+    )
+    params = CompareParams(recipe, "index" if by == "index" else "time", dtw, band, split)
+    prepared = _prepare(reference, params)
+    results, n_failed = [], 0
+    for name in track(names, total=len(names), what="Comparing"):
+        try:
+            results.append(_compare_one(prepared, name, params, matrix=by == "matrix"))
+        except SpeechcmpError as error:
+            if len(names) == 1 or isinstance(error, ParameterError):
+                raise
+            complain(str(error))
+            n_failed += 1
+    _print(results, matrix_view if by == "matrix" else comparison_view, output_format, single=len(names) == 1)
+    return 0 if not n_failed else 3 if results else 1
+
+
+def _prepare(name: str, params: "CompareParams") -> "Prepared":
+    from speechcmp.audio import load_recording  # noqa: PLC0415
+    from speechcmp.comparison import prepare  # noqa: PLC0415
+
+    return prepare(load_recording(as_source(name), mono=False, name=as_label(name)), params)
+
+
+def _compare_one(
+    reference: "Prepared", name: str, params: "CompareParams", *, matrix: bool
+) -> "Comparison | DistanceMatrix":
+    from speechcmp.cli.output import warn  # noqa: PLC0415
+    from speechcmp.comparison import compare_prepared, matrix_prepared  # noqa: PLC0415
+
+    take = _prepare(name, params)
+    result = (matrix_prepared if matrix else compare_prepared)(reference, take, params=params)
+    for warning in result.warnings:
+        warn(warning)
+    return result
+
+
+def _print(results: list[Any], view: ModuleType, output_format: str, *, single: bool) -> None:
+    from speechcmp.cli import output  # noqa: PLC0415
+
+    if output_format == "json":
+        objects = [view.as_json(result) for result in results]
+        output.print_json(objects[0] if single else objects)
+    elif output_format == "jsonl":
+        for result in results:
+            output.print_json_line(view.as_json(result))
+    elif output_format == "csv":
+        output.print_csv(view.CSV_COLUMNS, (row for result in results for row in view.csv_rows(result)))
+    else:
+        for result in results:
+            view.print_table(result)

@@ -1,0 +1,105 @@
+"""``speechcmp doctor``: what is installed, and how to get what is not."""
+
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from typing import Annotated, Literal
+
+import typer
+
+EXTRAS = {
+    "microphone": ("sounddevice", "mic", "record from the microphone"),
+    "plots": ("matplotlib", "plot", "draw spectrograms and paths"),
+    "parquet": ("pyarrow", "parquet", "write results as Parquet"),
+    "dask": ("distributed", "dask", "score on a cluster"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that may or may not be there."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str | None = None
+
+
+def doctor(
+    output_format: Annotated[
+        Literal["table", "json"], typer.Option("--format", "-f", envvar="SPEECHCMP_FORMAT", help="How to print it.")
+    ] = "table",
+) -> None:
+    """Tell what is installed (ffmpeg, native kernel, database, extras) and how to get what is missing."""
+    from speechcmp.cli.output import console, new_table, print_json, shown  # noqa: PLC0415
+
+    checks = [check() for check in _CHECKS] + list(_extras())
+    if output_format == "json":
+        version = metadata.version("speechcmp")
+        print_json(
+            {"schema": "speechcmp.doctor/1", "version": version, "checks": [asdict(check) for check in checks]}
+        )
+        return
+    table = new_table(("", "left"), ("", "left"), ("", "left"))
+    table.show_header = False
+    for check in checks:
+        mark = "[green]✓[/]" if check.ok else "[yellow]–[/]"
+        remedy = f"  [dim]{shown(check.remedy)}[/]" if check.remedy else ""
+        table.add_row(mark, check.name, shown(check.detail) + remedy)
+    console().print(table)
+
+
+def _python() -> Check:
+    return Check("python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _speechcmp() -> Check:
+    return Check("speechcmp", True, metadata.version("speechcmp"))
+
+
+def _kernel() -> Check:
+    from speechcmp.dtw import kernel_name  # noqa: PLC0415
+
+    name = kernel_name()
+    remedy = "install a C++ compiler (apt install g++), then install speechcmp again: comparing gets faster"
+    return Check("dtw kernel", name != "numpy", name, None if name != "numpy" else remedy)
+
+
+def _libsndfile() -> Check:
+    import soundfile  # noqa: PLC0415
+
+    return Check("libsndfile", True, f"{soundfile.__libsndfile_version__}: wav, flac, mp3, ogg, opus")
+
+
+def _ffmpeg() -> Check:
+    if not (shutil.which("ffmpeg") and shutil.which("ffprobe")):
+        remedy = "apt install ffmpeg, or brew install ffmpeg"
+        return Check("ffmpeg", False, "not found: m4a, aac, mp4, webm, wma and amr can't be read", remedy)
+    told = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True, check=False)  # noqa: S607
+    words = told.stdout.split()
+    return Check("ffmpeg", True, words[2] if len(words) > 2 else "found")
+
+
+def _sqlite() -> Check:
+    import sqlite3  # noqa: PLC0415
+
+    return Check("sqlite", True, sqlite3.sqlite_version)
+
+
+def _pymysql() -> Check:
+    return Check("pymysql", True, f"{metadata.version('pymysql')}: MySQL and MariaDB can be used")
+
+
+_CHECKS: tuple[Callable[[], Check], ...] = (_speechcmp, _python, _kernel, _libsndfile, _ffmpeg, _sqlite, _pymysql)
+
+
+def _extras() -> Iterator[Check]:
+    for name, (module, extra, purpose) in EXTRAS.items():
+        if find_spec(module):
+            yield Check(name, True, f"{module} {metadata.version(module)}")
+        else:
+            yield Check(name, False, f"{module} is not installed: needed to {purpose}", f"pip install 'speechcmp[{extra}]'")

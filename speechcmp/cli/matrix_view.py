@@ -1,0 +1,52 @@
+"""A `DistanceMatrix` as JSON, as CSV rows, and as a table."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from speechcmp.cli.comparison_view import SCHEMA, side_json
+from speechcmp.cli.output import console, new_table, number, shown
+from speechcmp.comparison import DistanceMatrix, Span
+
+CSV_COLUMNS = ("reference_path", "take_path", "reference_index", "take_index", "distance")
+
+
+def as_json(result: DistanceMatrix) -> dict[str, Any]:
+    """Return the matrix with the chunk lists of both sides beside it."""
+    return {
+        "schema": SCHEMA,
+        "recipe": result.recipe,
+        "reference": {**side_json(result.reference), "chunks": _chunks(result.reference_chunks)},
+        "take": {**side_json(result.take), "chunks": _chunks(result.take_chunks)},
+        "matrix": result.distances.tolist(),
+        "warnings": list(result.warnings),
+    }
+
+
+def _chunks(spans: tuple[Span, ...]) -> list[dict[str, Any]]:
+    return [{"index": index, **span._asdict()} for index, span in enumerate(spans)]
+
+
+def csv_rows(result: DistanceMatrix) -> Iterator[dict[str, Any]]:
+    """Yield one row a pair of chunks."""
+    for i, row in enumerate(result.distances.tolist()):
+        for j, distance in enumerate(row):
+            yield {
+                "reference_path": result.reference.name,
+                "take_path": result.take.name,
+                "reference_index": i,
+                "take_index": j,
+                "distance": distance,
+            }
+
+
+def print_table(result: DistanceMatrix) -> None:
+    """Print a row a reference chunk and a column a take chunk; the nearest of each row stands out."""
+    table = new_table(("reference", "right"), *((f"take {j}", "right") for j in range(len(result.take_chunks))))
+    for i, row in enumerate(result.distances):
+        nearest = row.argmin()
+        cells = [f"[bold green]{number(x, 3)}[/]" if j == nearest else number(x, 3) for j, x in enumerate(row)]
+        table.add_row(str(i), *cells)
+    out = console()
+    out.print(f"[bold]{shown(result.take.name)}[/] (columns) against [bold]{shown(result.reference.name)}[/] (rows)")
+    out.print(table)
+    out.print(f"distances: {shown(result.recipe)}; the nearest of each row is bold\n")

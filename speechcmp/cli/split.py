@@ -1,0 +1,211 @@
+"""``speechcmp split``: where the pauses are, as a table, JSON, label files or chunk recordings."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from speechcmp.cli import options
+from speechcmp.cli.inputs import as_label, as_source, expand_inputs
+from speechcmp.errors import ParameterError, SpeechcmpError
+
+if TYPE_CHECKING:
+    from speechcmp.audio import AudioFile
+    from speechcmp.segment import Segmented, SplitParams
+
+SCHEMA = "speechcmp.split/1"
+LABEL_SUFFIXES = {"textgrid": ".TextGrid", "audacity": ".txt", "srt": ".srt", "vtt": ".vtt"}
+SplitFormat = Literal["table", "json", "jsonl", "csv", "textgrid", "audacity", "srt", "vtt"]
+Codec = Literal["wav", "flac"]
+CSV_COLUMNS = ("path", "index", "start_s", "end_s", "duration_s", "chunk_path")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one input."""
+
+    file: "AudioFile"
+    split: "Segmented[AudioFile]"
+    params: "SplitParams"
+    chunk_paths: Sequence[Path]
+
+
+def split(
+    inputs: Annotated[list[str], typer.Argument(help="Recordings, quoted globs, folders, or - for stdin.")],
+    *,
+    output_format: Annotated[
+        SplitFormat, typer.Option("--format", "-f", envvar="SPEECHCMP_FORMAT", help="How to print the chunks.")
+    ] = "table",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write every chunk into this folder.")] = None,
+    codec: Annotated[Codec, typer.Option("--codec", help="What chunks are written as.")] = "wav",
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Write nothing, only tell.")] = False,
+    recursive: options.RecursiveOption = False,
+    min_silence_len: options.MinSilenceOption = 500,
+    silence_thresh: options.SilenceThreshOption = "auto",
+    keep_silence: options.KeepSilenceOption = 100,
+    seek_step: options.SeekStepOption = 1,
+    min_chunk: options.MinChunkOption = None,
+    max_chunk: options.MaxChunkOption = None,
+    target_dbfs: options.TargetOption = -20.0,
+    normalize: options.NormalizeOption = True,
+) -> int:
+    """Split recordings at their pauses."""
+    from speechcmp.cli.output import complain  # noqa: PLC0415
+    from speechcmp.cli.progress import track  # noqa: PLC0415
+
+    names = expand_inputs(inputs, recursive=recursive)
+    params = options.split_params(
+        min_silence_len, silence_thresh, keep_silence, seek_step, min_chunk, max_chunk, target_dbfs, normalize
+    )
+    folder = None if dry_run else out
+    _check_outputs(names, output_format, folder)
+    outcomes, n_failed = [], 0
+    for name in track(names, total=len(names), what="Splitting"):
+        try:
+            outcomes.append(_split_one(name, params, folder, codec))
+        except SpeechcmpError as error:
+            if len(names) == 1 or isinstance(error, ParameterError):
+                raise
+            complain(str(error))
+            n_failed += 1
+            continue
+        if output_format in LABEL_SUFFIXES:
+            _put_labels(outcomes[-1], output_format, folder if len(names) > 1 else None)
+    _print(outcomes, output_format, single=len(names) == 1)
+    return 0 if not n_failed else 3 if outcomes else 1
+
+
+def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None) -> None:
+    """Refuse what would mix up or overwrite results before any work is done."""
+    if output_format in LABEL_SUFFIXES and len(names) > 1 and folder is None:
+        raise ParameterError(f"--format {output_format}: {len(names)} inputs need a folder for their files; give --out DIR")
+    if folder is None:
+        return
+    if folder.exists() and not folder.is_dir():
+        raise ParameterError(f"--out {folder}: is a file; name a folder")
+    stem, count = Counter(Path(as_label(name)).stem for name in names).most_common(1)[0]
+    if count > 1:
+        raise ParameterError(f"--out {folder}: {count} inputs are called {stem!r}; split them into different folders")
+
+
+def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Codec) -> Outcome:
+    from speechcmp.audio import open_audio  # noqa: PLC0415
+    from speechcmp.cli.output import warn  # noqa: PLC0415
+    from speechcmp.segment import segment  # noqa: PLC0415
+
+    file = open_audio(as_source(name), name=as_label(name))
+    result = segment(file, params)
+    for warning in result.warnings:
+        warn(f"{file.name}: {warning}")
+    paths = [] if folder is None else _write_chunks(result, folder, Path(file.name).stem, codec)
+    return Outcome(file, result, params, paths)
+
+
+def _write_chunks(result: "Segmented[AudioFile]", folder: Path, stem: str, codec: Codec) -> list[Path]:
+    from speechcmp.audio import save_pcm  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{stem}-chunk{chunk.index:03}.{codec}" for chunk in result.chunks]
+    for chunk, path in zip(result.chunks, paths, strict=True):
+        save_pcm(path, result.source, chunk.start, chunk.stop)
+    return paths
+
+
+def _put_labels(outcome: Outcome, output_format: str, folder: Path | None) -> None:
+    from speechcmp.cli.output import print_text  # noqa: PLC0415
+    from speechcmp.labels import Label, to_audacity, to_srt, to_textgrid, to_vtt  # noqa: PLC0415
+
+    rate = outcome.file.sample_rate
+    labels = [Label(x.start / rate, x.stop / rate, f"chunk {x.index}") for x in outcome.split.chunks]
+    if output_format == "textgrid":
+        text = to_textgrid(labels, outcome.file.duration_s)
+    else:
+        text = {"audacity": to_audacity, "srt": to_srt, "vtt": to_vtt}[output_format](labels)
+    if folder is None:
+        print_text(text)
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / (Path(outcome.file.name).stem + LABEL_SUFFIXES[output_format])
+        path.write_text(text, encoding="utf-8")
+
+
+def _print(outcomes: Sequence[Outcome], output_format: str, *, single: bool) -> None:
+    from speechcmp.cli import output  # noqa: PLC0415
+
+    if output_format == "json":
+        objects = [as_json(outcome) for outcome in outcomes]
+        output.print_json(objects[0] if single else objects)
+    elif output_format == "jsonl":
+        for outcome in outcomes:
+            output.print_json_line(as_json(outcome))
+    elif output_format == "csv":
+        output.print_csv(CSV_COLUMNS, (row for outcome in outcomes for row in _csv_rows(outcome)))
+    elif output_format == "table":
+        for outcome in outcomes:
+            _print_table(outcome)
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """Return the object of the ``speechcmp.split/1`` contract."""
+    file, result, params = outcome.file, outcome.split, outcome.params
+    return {
+        "schema": SCHEMA,
+        "recording": {
+            "path": file.name,
+            "duration_s": file.duration_s,
+            "sample_rate": file.sample_rate,
+            "channels": file.channels,
+            "dbfs": result.level.dbfs,
+            "peak_dbfs": result.level.peak_dbfs,
+            "noise_floor_dbfs": result.noise_floor_dbfs,
+        },
+        "params": {
+            "min_silence_len_ms": params.min_silence_len_ms,
+            "silence_thresh_dbfs": result.silence_thresh_dbfs,
+            "keep_silence_ms": params.keep_silence_ms,
+            "seek_step_ms": params.seek_step_ms,
+            "target_dbfs": params.target_dbfs,
+        },
+        "chunks": list(_chunk_rows(outcome)),
+        "warnings": list(result.warnings),
+    }
+
+
+def _chunk_rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
+    rate = outcome.file.sample_rate
+    for chunk in outcome.split.chunks:
+        start_s, end_s = chunk.start / rate, chunk.stop / rate
+        row = {"index": chunk.index, "start_s": start_s, "end_s": end_s, "duration_s": end_s - start_s}
+        if outcome.chunk_paths:
+            row["path"] = str(outcome.chunk_paths[chunk.index])
+        yield row
+
+
+def _csv_rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
+    for row in _chunk_rows(outcome):
+        yield {**row, "path": outcome.file.name, "chunk_path": row.get("path")}
+
+
+def _print_table(outcome: Outcome) -> None:
+    from speechcmp.cli.output import bar, console, new_table, number, shown  # noqa: PLC0415
+
+    rows = list(_chunk_rows(outcome))
+    longest = max((row["duration_s"] for row in rows), default=1.0)
+    table = new_table(("chunk", "right"), ("start", "right"), ("end", "right"), ("seconds", "right"), ("", "left"))
+    if outcome.chunk_paths:
+        table.add_column("written to", overflow="fold")
+    for row in rows:
+        times = [number(row[key]) for key in ("start_s", "end_s", "duration_s")]
+        written = [shown(row["path"])] if "path" in row else []
+        table.add_row(str(row["index"]), *times, f"[cyan]{bar(row['duration_s'] / longest)}[/]", *written)
+    result, file = outcome.split, outcome.file
+    out = console()
+    out.print(table)
+    out.print(
+        f"[bold]{shown(file.name)}[/]: {len(rows)} chunks in {file.duration_s:.1f} s; {result.level.dbfs:.1f} dBFS, "
+        f"noise floor {number(result.noise_floor_dbfs, 0)} dBFS, silence below {number(result.silence_thresh_dbfs, 0)} dBFS"
+        f"{'' if outcome.params.target_dbfs is None else f' (at {outcome.params.target_dbfs:g} dBFS)'}\n"
+    )

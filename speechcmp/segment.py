@@ -1,0 +1,94 @@
+"""One loudness, then chunks: what every command does with a recording first."""
+
+from dataclasses import dataclass
+from typing import Generic, Literal
+
+from speechcmp.audio import AudioFile, Level, Source, apply_gain, count_clipped, measure_level, silent_error
+from speechcmp.chunks import Chunk, split_recording
+from speechcmp.errors import ParameterError
+
+
+@dataclass(frozen=True, slots=True)
+class SplitParams:
+    """How a recording is brought to one loudness and split; see `speechcmp.chunks.split_recording`.
+
+    Attributes
+    ----------
+    target_dbfs : float or None
+        Loudness to bring it to before splitting, -100 to 0; None leaves it as it is.
+    """
+
+    min_silence_len_ms: int = 500
+    silence_thresh_dbfs: float | Literal["auto"] = "auto"
+    keep_silence_ms: int | bool = 100
+    seek_step_ms: int = 1
+    min_chunk_ms: int | None = None
+    max_chunk_ms: int | None = None
+    target_dbfs: float | None = -20.0
+
+    def __post_init__(self) -> None:
+        if self.target_dbfs is not None and not -100 <= self.target_dbfs <= 0:
+            raise ParameterError(f"target_dbfs: {self.target_dbfs} is not possible; give a level from -100 to 0")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmented(Generic[Source]):
+    """A recording at one loudness, and its chunks.
+
+    Attributes
+    ----------
+    source : Recording or AudioFile
+        With the gain applied.
+    level : Level
+        Before the gain.
+    chunks : tuple of Chunk
+    noise_floor_dbfs : float
+        Before the gain.
+    silence_thresh_dbfs : float
+        After the gain: the threshold given, or the one that comes nearest to ``"auto"``.
+    warnings : tuple of str
+        What the user should know, with the remedy.
+    """
+
+    source: Source
+    level: Level
+    chunks: tuple[Chunk, ...]
+    noise_floor_dbfs: float
+    silence_thresh_dbfs: float
+    warnings: tuple[str, ...]
+
+
+def segment(source: Source, params: SplitParams) -> Segmented[Source]:
+    """Bring a recording to one loudness and split it.
+
+    Raises
+    ------
+    AudioError
+        The recording is silent.
+    ParameterError
+        A parameter is out of range.
+    """
+    level = measure_level(source)
+    if level.peak_dbfs == float("-inf"):
+        raise silent_error(source.name)
+    # A recording of a few least bits has an RMS of 0: no gain brings that to a level.
+    gain_db = 0.0 if params.target_dbfs is None or level.dbfs == float("-inf") else params.target_dbfs - level.dbfs
+    leveled = apply_gain(source, gain_db) if gain_db else source
+    split = split_recording(
+        leveled,
+        min_silence_len_ms=params.min_silence_len_ms,
+        silence_thresh_dbfs=params.silence_thresh_dbfs,
+        keep_silence_ms=params.keep_silence_ms,
+        seek_step_ms=params.seek_step_ms,
+        min_chunk_ms=params.min_chunk_ms,
+        max_chunk_ms=params.max_chunk_ms,
+    )
+    warnings = split.warnings
+    if level.peak_dbfs + gain_db > 0:
+        n_clipped = count_clipped(leveled) if isinstance(leveled, AudioFile) else leveled.n_clipped
+        if n_clipped:
+            target = f"{n_clipped:,} samples are clipped at {params.target_dbfs:g} dBFS; try a lower --target-dbfs"
+            warnings = (*warnings, target)
+    return Segmented(
+        leveled, level, split.chunks, split.noise_floor_dbfs - gain_db, split.silence_thresh_dbfs, warnings
+    )

@@ -1,0 +1,201 @@
+"""``speechcmp split``."""
+
+import io
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import parselmouth
+import pytest
+import soundfile
+from commands import SPANS_S, Command
+from signals import sentences
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from pydub import AudioSegment, silence
+
+
+def test_json_is_the_contract(speechcmp: Command, reference: Path) -> None:
+    result = speechcmp("split", reference, "--format", "json")
+    assert (result.code, result.err) == (0, "")
+    assert set(result.json) == {"schema", "recording", "params", "chunks", "warnings"}
+    assert result.json["schema"] == "speechcmp.split/1"
+    recording = result.json["recording"]
+    assert recording["path"] == str(reference)
+    assert (recording["duration_s"], recording["sample_rate"], recording["channels"]) == (7.5, 16_000, 1)
+    assert -100 < recording["noise_floor_dbfs"] < recording["dbfs"] < recording["peak_dbfs"] <= 0
+    assert result.json["params"]["min_silence_len_ms"] == 500
+    assert result.json["params"]["target_dbfs"] == -20.0
+    found = [(chunk["start_s"], chunk["end_s"]) for chunk in result.json["chunks"]]
+    np.testing.assert_allclose(found, [(a - 0.1, b + 0.1) for a, b in SPANS_S], atol=0.05)
+    assert [chunk["index"] for chunk in result.json["chunks"]] == [0, 1, 2]
+    for chunk in result.json["chunks"]:
+        assert chunk["duration_s"] == pytest.approx(chunk["end_s"] - chunk["start_s"], abs=1e-5)
+
+
+@pytest.mark.parametrize("options", [[], ["--no-normalize"], ["--target-dbfs=-31"]])
+def test_fixed_threshold_is_pydub_through_the_whole_command(
+    speechcmp: Command, take: Path, tmp_path: Path, options: list[str]
+) -> None:
+    path = tmp_path / "take.wav"
+    soundfile.write(path, *soundfile.read(take, dtype="int16"))
+    with path.open("rb") as stream:
+        segment = AudioSegment.from_file(stream, format="wav")
+    if "--no-normalize" not in options:
+        segment = segment.apply_gain((-31.0 if options else -20.0) - segment.dBFS)
+    want = silence.detect_nonsilent(segment, min_silence_len=300, silence_thresh=-45, seek_step=7)
+    result = speechcmp(
+        *("split", path, "--min-silence-len", 300, "--silence-thresh", -45, "--seek-step", 7, "--keep-silence", 0),
+        *(*options, "--format", "json"),
+    )
+    got = [[round(1000 * chunk[key]) for key in ("start_s", "end_s")] for chunk in result.json["chunks"]]
+    assert got == want
+    assert len(want) > 1
+
+
+def test_chunks_are_written_to_the_sample(speechcmp: Command, take: Path, tmp_path: Path) -> None:
+    for codec in ("wav", "flac"):
+        result = speechcmp("split", take, "--out", tmp_path / "out", "--codec", codec, "--no-normalize", "-f", "json")
+        whole, rate = soundfile.read(take, dtype="int16")
+        assert len(result.json["chunks"]) == 3
+        for chunk in result.json["chunks"]:
+            assert Path(chunk["path"]).name == f"take-chunk{chunk['index']:03}.{codec}"
+            start, stop = round(chunk["start_s"] * rate), round(chunk["end_s"] * rate)
+            np.testing.assert_array_equal(soundfile.read(chunk["path"], dtype="int16")[0], whole[start:stop])
+    assert not list((tmp_path / "out").glob("*.part"))
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "FLOAT"])
+def test_written_chunks_keep_the_width(speechcmp: Command, tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "wide.wav"
+    soundfile.write(path, sentences(SPANS_S, 7.5), 16_000, subtype=subtype)
+    whole, _ = soundfile.read(path)
+    result = speechcmp("split", path, "-o", tmp_path / "out", "--no-normalize", "-f", "json")
+    for chunk in result.json["chunks"]:
+        part, rate = soundfile.read(chunk["path"])
+        start = round(chunk["start_s"] * rate)
+        np.testing.assert_allclose(part, whole[start : start + len(part)], atol=2**-22)
+
+
+def test_dry_run_writes_nothing(speechcmp: Command, reference: Path, tmp_path: Path) -> None:
+    result = speechcmp("split", reference, "--out", tmp_path / "out", "--dry-run", "--format", "json")
+    assert len(result.json["chunks"]) == 3
+    assert "path" not in result.json["chunks"][0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_inputs(speechcmp: Command, reference: Path, take: Path, tmp_path: Path) -> None:
+    for inputs in ([reference, take], [tmp_path], [f"{tmp_path}/*e*.*"]):
+        result = speechcmp("split", *inputs, "--format", "json")
+        assert sorted(item["recording"]["path"] for item in result.json) == [str(reference), str(take)]
+        lines = speechcmp("split", *inputs, "--format", "jsonl").lines
+        assert lines == result.json
+        table = speechcmp("split", *inputs, "--format", "csv").out.splitlines()
+        assert table[0] == "path,index,start_s,end_s,duration_s,chunk_path"
+        assert len(table) == 7
+
+
+def test_folders_of_a_folder(speechcmp: Command, reference: Path, tmp_path: Path) -> None:
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    reference.rename(tmp_path / "deep" / "deeper" / "a.wav")
+    refused = speechcmp("split", tmp_path / "deep")
+    assert refused.code == 1
+    assert "no recording in this folder; -r looks" in refused.err
+    assert speechcmp("split", "-r", tmp_path / "deep", "-f", "json").code == 0
+
+
+def test_standard_input(speechcmp: Command, reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(reference.read_bytes())))
+    got = speechcmp("split", "-", "--format", "json").json
+    want = speechcmp("split", reference, "--format", "json").json
+    assert got["chunks"] == want["chunks"]
+    assert got["recording"]["path"] == "stdin"
+
+
+def test_textgrid_opens_in_praat(speechcmp: Command, reference: Path, tmp_path: Path) -> None:
+    path = tmp_path / "reference.TextGrid"
+    path.write_text(speechcmp("split", reference, "--format", "textgrid").out, encoding="utf-8")
+    grid = parselmouth.read(str(path))
+    assert parselmouth.praat.call(grid, "Get number of intervals", 1) == 7
+    assert parselmouth.praat.call(grid, "Get label of interval", 1, 2) == "chunk 0"
+    assert parselmouth.praat.call(grid, "Get starting point", 1, 2) == pytest.approx(0.6, abs=0.05)
+    assert parselmouth.praat.call(grid, "Get end time") == pytest.approx(7.5)
+
+
+@pytest.mark.parametrize(
+    ("form", "suffix", "start"),
+    [("textgrid", ".TextGrid", "File type"), ("audacity", ".txt", "0."), ("srt", ".srt", "1\n00:"), ("vtt", ".vtt", "WEBVTT")],
+)
+def test_label_files_of_several_inputs(
+    speechcmp: Command, reference: Path, take: Path, tmp_path: Path, form: str, suffix: str, start: str
+) -> None:
+    refused = speechcmp("split", reference, take, "--format", form)
+    assert refused.code == 2
+    assert "give --out DIR" in refused.err
+    assert speechcmp("split", reference, take, "--format", form, "--out", tmp_path / "labels").code == 0
+    for name in ("reference", "take"):
+        assert (tmp_path / "labels" / (name + suffix)).read_text(encoding="utf-8").startswith(start)
+
+
+def test_table(speechcmp: Command, reference: Path) -> None:
+    lines = speechcmp("split", reference).out.splitlines()
+    assert lines[0].split() == ["chunk", "start", "end", "seconds"]
+    assert [line.split()[0] for line in lines[1:4]] == ["0", "1", "2"]
+    assert "3 chunks in 7.5 s" in lines[4]
+
+
+def test_one_bad_input_of_several(speechcmp: Command, reference: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"")
+    result = speechcmp("split", tmp_path / "bad.wav", reference, "--format", "jsonl")
+    assert result.code == 3
+    assert [line["recording"]["path"] for line in result.lines] == [str(reference)]
+    assert result.err == f"speechcmp: {tmp_path / 'bad.wav'}: empty (0 bytes); record or copy it again\n"
+
+
+def test_inputs_of_the_same_name_do_not_overwrite_each_other(
+    speechcmp: Command, reference: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    twin = tmp_path / "other" / "reference.flac"
+    soundfile.write(twin, *soundfile.read(reference))
+    result = speechcmp("split", reference, twin, "--out", tmp_path / "out")
+    assert result.code == 2
+    assert "2 inputs are called 'reference'" in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_warnings_say_what_to_try(speechcmp: Command, tmp_path: Path) -> None:
+    path = tmp_path / "noisy.wav"
+    soundfile.write(path, sentences(SPANS_S, 7.5, noise=0.02), 16_000)
+    result = speechcmp("split", path, "--silence-thresh=-40", "--format", "json")
+    assert "is above the threshold -40 dBFS" in result.json["warnings"][0]
+    assert "try --silence-thresh auto" in result.err
+    assert len(speechcmp("split", path, "--format", "json").json["chunks"]) == 3
+    loud = speechcmp("split", path, "--target-dbfs=-1", "--format", "json")
+    assert "samples are clipped at -1 dBFS" in loud.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--min-silence-len", "0"], "min_silence_len_ms: 0"),
+        (["--min-silence-len", "half"], "integer"),
+        (["--silence-thresh", "loud"], "--silence-thresh: 'loud'"),
+        (["--silence-thresh", "nan"], "silence_thresh_dbfs: nan"),
+        (["--keep-silence=-5"], "keep_silence_ms: -5"),
+        (["--seek-step", "0"], "seek_step_ms: 0"),
+        (["--target-dbfs", "7"], "target_dbfs: 7"),
+        (["--min-chunk", "900", "--max-chunk", "300"], "min_chunk_ms: 900"),
+        (["--format", "xml"], "xml"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_wrong_usage(speechcmp: Command, reference: Path, options: list[str], message: str) -> None:
+    result = speechcmp("split", reference, *options)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("speechcmp: ")
+    assert message in result.err
+    assert result.err.count("\n") == 1
