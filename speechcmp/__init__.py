@@ -1,0 +1,82 @@
+"""Compare speech recordings: split at silences, align, measure how far apart they sound.
+
+The public names below are imported when first used, so that ``import speechcmp`` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from speechcmp.audio import AudioFile, Recording, load_recording, normalize, open_audio
+    from speechcmp.chunks import Chunk, split_at_silence
+    from speechcmp.comparison import ChunkPair, CompareParams, Comparison, Span, compare
+    from speechcmp.dtw import WarpingPath, dtw_distance, dtw_distances, dtw_path
+    from speechcmp.errors import (
+        AudioError,
+        DependencyError,
+        ParameterError,
+        ParameterMismatchError,
+        SpeechcmpError,
+        StoreError,
+        StoreUnavailableError,
+    )
+    from speechcmp.features import MfccParams, Recipe, mfcc
+
+_HOMES = {
+    "audio": ("AudioFile", "Recording", "load_recording", "normalize", "open_audio"),
+    "chunks": ("Chunk", "split_at_silence"),
+    "comparison": ("ChunkPair", "CompareParams", "Comparison", "Span", "compare"),
+    "dtw": ("WarpingPath", "dtw_distance", "dtw_distances", "dtw_path"),
+    "errors": (
+        "AudioError",
+        "DependencyError",
+        "ParameterError",
+        "ParameterMismatchError",
+        "SpeechcmpError",
+        "StoreError",
+        "StoreUnavailableError",
+    ),
+    "features": ("MfccParams", "Recipe", "mfcc"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AudioError",
+    "AudioFile",
+    "Chunk",
+    "ChunkPair",
+    "CompareParams",
+    "Comparison",
+    "DependencyError",
+    "MfccParams",
+    "ParameterError",
+    "ParameterMismatchError",
+    "Recipe",
+    "Recording",
+    "SpeechcmpError",
+    "Span",
+    "StoreError",
+    "StoreUnavailableError",
+    "WarpingPath",
+    "compare",
+    "dtw_distance",
+    "dtw_distances",
+    "dtw_path",
+    "load_recording",
+    "mfcc",
+    "normalize",
+    "open_audio",
+    "split_at_silence",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'speechcmp' has no attribute {name!r}")
+    value = getattr(import_module(f"speechcmp.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -37,7 +37,7 @@ struct Strip {
     const float* take;          // column 0 of dimension 0
     std::size_t stride;         // from one dimension to the next
     const float* rows;          // the strip's reference rows, (n_dims, lanes)
-    int n_dims;
+    std::size_t n_dims;
     double* border;             // column 0 of the row above; becomes the strip's bottom row
     std::int64_t start, stop;   // steps to run
     std::int64_t inner_start, inner_stop;  // steps where every lane is inside the band
@@ -53,46 +53,30 @@ using RunStrip = void (*)(Strip);
 
 }  // namespace
 
-#if defined(__x86_64__) || defined(__i386__)
-#define SPEECHCMP_X86 1
-#endif
-
 #define SPEECHCMP_TARGET
-#define SPEECHCMP_INLINE inline __attribute__((always_inline))
 #define SPEECHCMP_LANES 4
 namespace {
 namespace base {
 #include "_dtw_kernel.h"
 }
 }  // namespace
-#undef SPEECHCMP_LANES
-#undef SPEECHCMP_TARGET
-#undef SPEECHCMP_INLINE
 
-#ifdef SPEECHCMP_X86
+#ifdef __x86_64__
 #define SPEECHCMP_TARGET __attribute__((target("avx2")))
-#define SPEECHCMP_INLINE inline __attribute__((always_inline, target("avx2")))
 #define SPEECHCMP_LANES 8
 namespace {
 namespace avx2 {
 #include "_dtw_kernel.h"
 }
 }  // namespace
-#undef SPEECHCMP_LANES
-#undef SPEECHCMP_TARGET
-#undef SPEECHCMP_INLINE
 
-#define SPEECHCMP_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,prefer-vector-width=512")))
-#define SPEECHCMP_INLINE inline __attribute__((always_inline, target("avx512f,avx512dq,avx512vl,prefer-vector-width=512")))
+#define SPEECHCMP_TARGET __attribute__((target("avx512f,avx512dq,avx512vl")))
 #define SPEECHCMP_LANES 16
 namespace {
 namespace avx512 {
 #include "_dtw_kernel.h"
 }
 }  // namespace
-#undef SPEECHCMP_LANES
-#undef SPEECHCMP_TARGET
-#undef SPEECHCMP_INLINE
 #endif
 
 namespace {
@@ -107,10 +91,11 @@ struct Level {
 
 // Best first.
 std::vector<Level> supported_levels() {
-#ifdef SPEECHCMP_X86
+#ifdef __x86_64__
     std::vector<Level> levels;
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
         levels.push_back({"avx512", avx512::kLanes, avx512::choose});
     if (__builtin_cpu_supports("avx2")) levels.push_back({"avx2", avx2::kLanes, avx2::choose});
     levels.push_back({"sse2", base::kLanes, base::choose});
@@ -253,7 +238,8 @@ private:
         Strip strip = {};
         float* rows = aligned_rows();
         for (int d = 0; d < options_.n_dims; ++d)
-            for (std::int64_t k = 0; k < lanes_; ++k) rows[d * lanes_ + k] = reference_.at(d, top + lanes_ - 1 - k);
+            for (std::int64_t k = 0; k < lanes_; ++k)
+                rows[d * lanes_ + k] = reference_.at(d, top + lanes_ - 1 - k);
         strip.inner_start = steps.start;
         strip.inner_stop = steps.stop;
         for (std::int64_t q = 0; q < lanes_; ++q) {
@@ -269,7 +255,7 @@ private:
         strip.take = take_.frames + kPad;
         strip.stride = take_.stride;
         strip.rows = rows;
-        strip.n_dims = options_.n_dims;
+        strip.n_dims = static_cast<std::size_t>(options_.n_dims);
         strip.border = border_.data() + kPad;
         strip.start = steps.start;
         strip.stop = steps.stop;
@@ -292,8 +278,9 @@ private:
     Total best_end() const {
         const std::int64_t m = take_.n;
         if (!options_.open_end) return {border_[kPad + m - 1], m - 1};
+        const std::int64_t bottom = reference_.n - 1;
         const double* row = kept_.data() + kPad;
-        const double* best = std::min_element(row + band_.first(reference_.n - 1), row + band_.last(reference_.n - 1) + 1);
+        const double* best = std::min_element(row + band_.first(bottom), row + band_.last(bottom) + 1);
         return {*best, best - row};
     }
 
@@ -309,9 +296,10 @@ private:
     double sum(const std::int64_t* steps, std::int64_t count) const {
         double total = 0;
         for (std::int64_t k = 0; k < count; ++k) {
+            const std::int64_t i = steps[2 * k], j = steps[2 * k + 1];
             double cost = 0;
             for (int d = 0; d < options_.n_dims; ++d) {
-                const double difference = static_cast<double>(reference_.at(d, steps[2 * k])) - take_.at(d, steps[2 * k + 1]);
+                const double difference = static_cast<double>(reference_.at(d, i)) - take_.at(d, j);
                 cost += options_.metric == kL1 ? std::fabs(difference) : difference * difference;
             }
             total += options_.metric == kL2 ? std::sqrt(cost) : cost;
@@ -362,8 +350,10 @@ bool as_packed(const Buffer& buffer, int n_dims, Packed& packed) {
     return true;
 }
 
-bool as_options(const char* level, int metric, int n_dims, double band, int open_begin, int open_end, Options& options) {
-    if (metric < 0 || metric >= kMetrics || n_dims < 1 || !(band >= 0 && band <= 1)) return fail("option out of range");
+bool as_options(const char* level, int metric, int n_dims, double band, int open_begin, int open_end,
+                Options& options) {
+    if (metric < 0 || metric >= kMetrics || n_dims < 1 || !(band >= 0 && band <= 1))
+        return fail("option out of range");
     for (const Level& supported : supported_levels()) {
         if (std::strcmp(supported.name, level) != 0) continue;
         options = {supported, metric, n_dims, band, open_begin != 0, open_end != 0};
@@ -415,13 +405,14 @@ PyObject* pack(PyObject*, PyObject* arguments) {
     PyObject* object;
     int n_dims;
     Buffer frames;
-    if (!PyArg_ParseTuple(arguments, "Oi", &object, &n_dims) || !frames.acquire(object)) return nullptr;
+    if (!PyArg_ParseTuple(arguments, "Oi:pack", &object, &n_dims) || !frames.acquire(object)) return nullptr;
     if (n_dims < 1 || frames.count<float>() % n_dims != 0) return fail("not (n_frames, n_dims) floats"), nullptr;
     const std::int64_t n = frames.count<float>() / n_dims;
     const std::int64_t size = (n + 2 * kPad) * n_dims;
     PyObject* packed = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size * sizeof(float)));
     if (packed == nullptr) return nullptr;
-    if (transpose(frames.items<float>(), n, n_dims, reinterpret_cast<float*>(PyBytes_AsString(packed)))) return packed;
+    float* to = reinterpret_cast<float*>(PyBytes_AsString(packed));
+    if (transpose(frames.items<float>(), n, n_dims, to)) return packed;
     Py_DECREF(packed);
     Py_RETURN_NONE;
 }
@@ -431,7 +422,7 @@ PyObject* totals(PyObject*, PyObject* arguments) try {
     int metric, n_dims, open_begin, open_end;
     double band;
     PyObject *references_object, *takes_object, *pairs_object, *results_object;
-    if (!PyArg_ParseTuple(arguments, "siidppOOOO", &level, &metric, &n_dims, &band, &open_begin, &open_end,
+    if (!PyArg_ParseTuple(arguments, "(siidpp)OOOO:totals", &level, &metric, &n_dims, &band, &open_begin, &open_end,
                           &references_object, &takes_object, &pairs_object, &results_object))
         return nullptr;
     Options options;
@@ -475,7 +466,7 @@ PyObject* path(PyObject*, PyObject* arguments) {
     int metric, n_dims, open_begin, open_end;
     double band;
     PyObject *reference_object, *take_object, *steps_object;
-    if (!PyArg_ParseTuple(arguments, "siidppOOO", &level, &metric, &n_dims, &band, &open_begin, &open_end,
+    if (!PyArg_ParseTuple(arguments, "(siidpp)OOO:path", &level, &metric, &n_dims, &band, &open_begin, &open_end,
                           &reference_object, &take_object, &steps_object))
         return nullptr;
     Options options;
@@ -521,14 +512,15 @@ PyMethodDef methods[] = {
     {"levels", levels, METH_NOARGS, "levels() -> list of the instruction sets this processor has, best first"},
     {"pack", pack, METH_VARARGS, "pack(frames, n_dims) -> bytes, or None for a value no kernel can take"},
     {"totals", totals, METH_VARARGS,
-     "totals(level, metric, n_dims, band, open_begin, open_end, references, takes, pairs, results)"},
+     "totals((level, metric, n_dims, band, open_begin, open_end), references, takes, pairs, results)"},
     {"path", path, METH_VARARGS,
-     "path(level, metric, n_dims, band, open_begin, open_end, reference, take, steps) -> (count, total_cost)"},
+     "path((level, metric, n_dims, band, open_begin, open_end), reference, take, steps) -> (count, total_cost)"},
     {nullptr, nullptr, 0, nullptr},
 };
 
 PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "_dtw", "Dynamic time warping by strips of SIMD lanes.", 0, methods, nullptr, nullptr, nullptr, nullptr,
+    PyModuleDef_HEAD_INIT, "_dtw", "Dynamic time warping by strips of SIMD lanes.", 0, methods,
+    nullptr, nullptr, nullptr, nullptr,
 };
 
 }  // namespace

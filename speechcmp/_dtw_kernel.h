@@ -1,13 +1,16 @@
 // One strip of the dynamic programme, for one instruction set.
 //
-// Included once for each instruction set, inside a namespace of its own and with
-// SPEECHCMP_LANES (float lanes of a register: 4, 8 or 16) defined; hence no include guard.
+// Included once for each instruction set, hence no include guard, inside a namespace of its
+// own and with SPEECHCMP_LANES (float lanes of a register: 4, 8 or 16) and SPEECHCMP_TARGET
+// (the attribute that allows the instructions) defined; it undefines both.
 //
 // A strip is kLanes reference rows. Lane k holds row `kLanes - 1 - k` of the strip and is
 // skewed in time: at step t it stands at take column `t - (kLanes - 1) + k`. So the lanes'
 // columns are contiguous, one unaligned load fetches a dimension of all of them, and each
 // cell's three neighbors are ready: left is the last step, up the last step slid by one
 // lane, diagonal the last step's up. Local costs are float, accumulated ones double.
+
+#define SPEECHCMP_INLINE inline __attribute__((always_inline)) SPEECHCMP_TARGET
 
 constexpr int kLanes = SPEECHCMP_LANES;
 constexpr int kHalf = kLanes / 2;
@@ -68,10 +71,10 @@ SPEECHCMP_INLINE Floats one_dim(Floats take, Floats reference) {
 }
 
 template <int kMetric>
-SPEECHCMP_INLINE Floats local_cost(const float* take, std::size_t stride, const float* rows, int n_dims) {
+SPEECHCMP_INLINE Floats local_cost(const float* take, std::size_t stride, const float* rows, std::size_t n_dims) {
     Floats sum = one_dim<kMetric>(load<Floats>(take), load<Floats>(rows));
 #pragma GCC unroll 4
-    for (int d = 1; d < n_dims; ++d)
+    for (std::size_t d = 1; d < n_dims; ++d)
         sum += one_dim<kMetric>(load<Floats>(take + d * stride), load<Floats>(rows + d * kLanes));
     return kMetric == kL2 ? square_root(sum) : sum;
 }
@@ -92,9 +95,11 @@ SPEECHCMP_INLINE Doubles advance(Doubles diagonal, Doubles up, Doubles left, Dou
     return without_code(best + cost);
 }
 
-SPEECHCMP_INLINE Doubles inside(Doubles cells, std::int64_t t, const std::int64_t* first, const std::int64_t* last) {
+SPEECHCMP_INLINE Doubles inside(Doubles cells, std::int64_t t, const std::int64_t* first,
+                                const std::int64_t* last) {
     const DoubleBits step = t - DoubleBits{};
-    return (step >= load<DoubleBits>(first)) & (step <= load<DoubleBits>(last)) ? cells : splat(kFar);
+    const DoubleBits is_inside = (step >= load<DoubleBits>(first)) & (step <= load<DoubleBits>(last));
+    return is_inside ? cells : splat(kFar);
 }
 
 template <int kMetric, bool kPath>
@@ -140,3 +145,7 @@ inline RunStrip choose(int metric, bool path) {
         default: return path ? run_strip<kSquared, true> : run_strip<kSquared, false>;
     }
 }
+
+#undef SPEECHCMP_INLINE
+#undef SPEECHCMP_LANES
+#undef SPEECHCMP_TARGET

@@ -1,7 +1,7 @@
 """Dynamic time warping by anti-diagonals: the same numbers and paths as `_dtw.cpp`, without a compiler.
 
-The functions take what those of `_dtw` take after the instruction set. Cells on one anti-diagonal don't
-depend on one another, so each is a handful of array operations. As in the native kernel local costs are
+The functions have the signatures of those in `_dtw`. Cells on one anti-diagonal don't depend on one another,
+so each is a handful of array operations. As in the native kernel local costs are
 float32, summed dimension by dimension, accumulated costs float64 with the step's code in the two lowest bits.
 """
 
@@ -24,6 +24,17 @@ _FAR = 2.0**1000  # infinity whose lowest bits are clear
 _BLOCK = 32  # diagonals whose local costs are computed at once
 
 
+class Problem(NamedTuple):
+    """What is asked of a kernel."""
+
+    level: str  # instruction set, for the native kernel
+    metric: int
+    n_dims: int
+    band: float  # 0 for none
+    open_begin: bool
+    open_end: bool
+
+
 def pack(frames: Floats, n_dims: int) -> Floats | None:
     """Return the frames by dimension, or None when a value is one that no kernel can take."""
     usable = (np.abs(frames) <= LARGEST).all()
@@ -31,43 +42,28 @@ def pack(frames: Floats, n_dims: int) -> Floats | None:
 
 
 def totals(
-    metric: int,
-    n_dims: int,
-    band: float,
-    open_begin: bool,
-    open_end: bool,
+    problem: Problem,
     references: Sequence[Floats],
     takes: Sequence[Floats],
     pairs: Integers,
     results: Doubles,
 ) -> None:
     """Write (total cost, last take frame) of every pair to `results`."""
-    del n_dims
     for row, (i, j) in enumerate(pairs):
-        grid = _Grid(references[i], takes[j], metric, band)
-        results[row] = _sweep(grid, open_begin=open_begin, open_end=open_end, codes=None)
+        grid = _Grid(references[i], takes[j], problem.metric, problem.band)
+        results[row] = _sweep(grid, problem)
 
 
-def path(
-    metric: int,
-    n_dims: int,
-    band: float,
-    open_begin: bool,
-    open_end: bool,
-    reference: Floats,
-    take: Floats,
-    steps: Integers,
-) -> tuple[int, float]:
+def path(problem: Problem, reference: Floats, take: Floats, steps: Integers) -> tuple[int, float]:
     """Write the path to the end of `steps`; return its length and its total cost."""
-    del n_dims
-    grid = _Grid(reference, take, metric, band)
+    grid = _Grid(reference, take, problem.metric, problem.band)
     codes: list[tuple[int, NDArray[np.uint8]]] = []
-    _, end = _sweep(grid, open_begin=open_begin, open_end=open_end, codes=codes)
+    _, end = _sweep(grid, problem, codes)
     i, j, count = grid.n - 1, end, 0
     while True:
         count += 1
         steps[-count] = i, j
-        if i == 0 and (j == 0 or open_begin):
+        if i == 0 and (j == 0 or problem.open_begin):
             break
         low, diagonal = codes[i + j]
         code = LEFT if i == 0 else UP if j == 0 else int(diagonal[i - low])
@@ -92,11 +88,11 @@ class _Grid:
 
     @property
     def n(self) -> int:
-        return self.reference.shape[1]
+        return len(self.reference[0])
 
     @property
     def m(self) -> int:
-        return self.take.shape[1]
+        return len(self.take[0])
 
     def diagonals(self) -> list[_Rows]:
         """Return for each anti-diagonal the rows with a cell inside the band."""
@@ -141,14 +137,15 @@ class _Grid:
 
 
 def _sweep(
-    grid: _Grid, *, open_begin: bool, open_end: bool, codes: list[tuple[int, NDArray[np.uint8]]] | None
+    grid: _Grid, problem: Problem, codes: list[tuple[int, NDArray[np.uint8]]] | None = None
 ) -> tuple[float, int]:
     """Run over the anti-diagonals; return the total cost and the take's frame where it ends.
 
-    Arrays are indexed by row + 1; entry 0 is the row above the first, where a path comes from.
+    Arrays are indexed by row + 1; entry 0 is the row above the first, where a path comes from. Rows below the
+    band hold infinity from the start, as its lower edge never rises.
     """
     n, m = grid.n, grid.m
-    above = 0.0 if open_begin else _FAR
+    above = 0.0 if problem.open_begin else _FAR
     before, last, now = (np.full(n + 2, _FAR) for _ in range(3))
     before[0], last[0] = 0.0, above
     bottom = np.full(m, _FAR)
@@ -162,11 +159,10 @@ def _sweep(
             now[low + 1 : high + 2], taken = _advance_with_codes(*neighbors, cost)
             codes.append((low, taken))
         now[low] = above if low == 0 else _FAR
-        now[high + 2] = _FAR
         if high == n - 1:
             bottom[t - high] = now[n]
         before, last, now = last, now, before
-    end = int(bottom.argmin()) if open_end else m - 1
+    end = int(bottom.argmin()) if problem.open_end else m - 1
     return float(bottom[end]), end
 
 

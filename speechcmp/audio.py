@@ -323,3 +323,26 @@ def resample(recording: Recording, sample_rate: int) -> Recording:
     padding = [(0, max(0, n_frames - len(samples)))] + [(0, 0)] * (samples.ndim - 1)
     fitted = np.pad(samples[:n_frames], padding).astype(np.float32, copy=False)
     return replace(recording, samples=fitted, sample_rate=sample_rate)
+
+
+def save_pcm(path: Path, source: AudioFile, start: int = 0, stop: int | None = None) -> None:
+    """Write the frames from `start` to `stop` of a recording, its gain applied, as WAV or FLAC by the suffix.
+
+    Raises
+    ------
+    AudioError
+        The file can't be written.
+    """
+    wav = path.suffix == ".wav"
+    subtype = {1: "PCM_U8" if wav else "PCM_S8", 2: "PCM_16", 4: "PCM_32" if wav else "PCM_24"}[source.sample_width]
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        with soundfile.SoundFile(
+            partial, "w", source.sample_rate, source.channels, subtype, format=path.suffix[1:].upper()
+        ) as file:
+            for block in source.pcm_blocks(start, stop):
+                file.write(block << 8 if source.sample_width == 1 else block)
+        partial.replace(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        partial.unlink(missing_ok=True)
+        raise AudioError(f"{path}: can't be written ({error}); check the folder and the space left") from error

@@ -89,7 +89,7 @@ def test_names_are_shown_as_they_are(speechcmp: Command, tmp_path: Path, referen
     assert r"[red]a\x1b[31m\nb.wav" in table
     assert speechcmp("split", name, "--format", "json").json["recording"]["path"] == name
     missing = speechcmp("split", "[bold]\x1b[2J.wav")
-    assert missing.err == "speechcmp: [bold]\\x1b[2J.wav: no such file; check the path\n"
+    assert missing.err == "speechcmp: [bold]\\x1b[2J.wav: no file matches; check the pattern\n"
 
 
 def test_a_reader_that_leaves_is_no_error(reference: Path) -> None:
