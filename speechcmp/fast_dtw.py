@@ -17,7 +17,7 @@ Frame = NDArray[np.float64]
 
 def _cosine(a: Frame, b: Frame) -> float:
     lengths = float(np.sqrt((a @ a) * (b @ b)))
-    return 1.0 - float(a @ b) / lengths if lengths else 1.0
+    return 1.0 - float(a @ b) / lengths if lengths else float(a.any() or b.any())
 
 
 _METRICS: MappingProxyType[str, int | Callable[[Frame, Frame], float]] = MappingProxyType(
