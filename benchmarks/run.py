@@ -50,7 +50,8 @@ def cpu_of_command(*command: str) -> float:
 def memory_of_command(*command: str) -> float:
     """Return the peak resident memory of a command in MB."""
     code = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
+        "import resource, subprocess, sys;"
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     told = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
@@ -154,10 +155,20 @@ def measure_dtw(rounds: int, n_frames: int) -> list[Row]:
 
     def line(name: str, peer: float) -> Row:
         work = f"DTW, {n_frames} x {n_frames} frames, 13 dims, l1"
-        return Row(work, f"{ours / cells:.2f} ns/cell", f"{peer / cells:.1f} ns/cell ({name})", f"{peer / ours:.0f} x")
+        return Row(
+            work,
+            f"{ours / cells:.2f} ns/cell",
+            f"{peer / cells:.1f} ns/cell ({name})",
+            f"{peer / ours:.0f} x",
+        )
 
     return [
-        Row(f"DTW with path, {n_frames} x {n_frames}", f"{path / cells:.2f} ns/cell", "", f"{path / ours:.2f} x distance"),
+        Row(
+            f"DTW with path, {n_frames} x {n_frames}",
+            f"{path / cells:.2f} ns/cell",
+            "",
+            f"{path / ours:.2f} x distance",
+        ),
         line("librosa", librosas),
         line("dtaidistance, Euclidean", dtai),
         line("fastdtw, approximate", fast),
@@ -165,7 +176,9 @@ def measure_dtw(rounds: int, n_frames: int) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=600, help="length of the recording pydub splits")
     parser.add_argument("--json", type=Path)

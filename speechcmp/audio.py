@@ -215,7 +215,7 @@ def to_recording(file: AudioFile) -> Recording:
 
 
 def silent_error(name: str) -> AudioError:
-    """The error of a recording that has no sound in it."""
+    """Make the error of a recording that has no sound in it."""
     return AudioError(f"{name}: silent (peak -inf dBFS); record again or check the microphone")
 
 
@@ -245,7 +245,7 @@ def sum_of_squares(pcm: Pcm) -> int:
 
 
 def _to_db(ratio: float) -> float:
-    return 20 * math.log(ratio, 10) if ratio > 0 else -math.inf  # not log10: its last bit is not pydub's
+    return 20 * math.log(ratio, 10) if ratio > 0 else -math.inf  # noqa: FURB163 - log10 has another last bit than pydub
 
 
 def normalize(source: Source, *, target_dbfs: float = -20.0) -> Source:
@@ -334,7 +334,9 @@ def save_pcm(path: Path, source: AudioFile, start: int = 0, stop: int | None = N
         The file can't be written.
     """
     wav = path.suffix == ".wav"
-    subtype = {1: "PCM_U8" if wav else "PCM_S8", 2: "PCM_16", 4: "PCM_32" if wav else "PCM_24"}[source.sample_width]
+    subtype = {1: "PCM_U8" if wav else "PCM_S8", 2: "PCM_16", 4: "PCM_32" if wav else "PCM_24"}[
+        source.sample_width
+    ]
     partial = path.with_name(f".{path.name}.part")
     try:
         with soundfile.SoundFile(
@@ -345,4 +347,6 @@ def save_pcm(path: Path, source: AudioFile, start: int = 0, stop: int | None = N
         partial.replace(path)
     except (soundfile.LibsndfileError, OSError) as error:
         partial.unlink(missing_ok=True)
-        raise AudioError(f"{path}: can't be written ({error}); check the folder and the space left") from error
+        raise AudioError(
+            f"{path}: can't be written ({error}); check the folder and the space left"
+        ) from error

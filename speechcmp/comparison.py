@@ -236,7 +236,9 @@ def compare_prepared(reference: Prepared, take: Prepared, *, params: ComparePara
     )
 
 
-def distance_matrix(reference: Recording, take: Recording, *, params: CompareParams | None = None) -> DistanceMatrix:
+def distance_matrix(
+    reference: Recording, take: Recording, *, params: CompareParams | None = None
+) -> DistanceMatrix:
     """Measure every chunk of the reference against every chunk of the take; see `DistanceMatrix`.
 
     Raises
@@ -251,7 +253,9 @@ def distance_matrix(reference: Recording, take: Recording, *, params: ComparePar
 def matrix_prepared(reference: Prepared, take: Prepared, *, params: CompareParams) -> DistanceMatrix:
     """Measure as `distance_matrix` does, with what `prepare` made of both recordings."""
     recipe = find_recipe(params.recipe)
-    ours, theirs = ([_features_of(side, chunk, recipe) for chunk in side.chunks] for side in (reference, take))
+    ours, theirs = (
+        [_features_of(side, chunk, recipe) for chunk in side.chunks] for side in (reference, take)
+    )
     if params.dtw == "exact":
         distances = dtw_distances(ours, theirs, metric=recipe.metric, band=params.band)
     else:
@@ -278,10 +282,27 @@ def _pairs(
             yield ChunkPair(index, "missing", chunk, pause_before_s=(pause_s, None))
             silent_since = (chunk.end_s, silent_since[1])
             continue
-        distance = _distance(_features_of(reference, chunk, recipe), _features_of(take, span, recipe), recipe, params)
+        distance = _distance(
+            _features_of(reference, chunk, recipe), _features_of(take, span, recipe), recipe, params
+        )
         pauses_s = (pause_s, max(0.0, span.start_s - silent_since[1]))
         yield ChunkPair(index, "matched", chunk, span, distance, _tempo([chunk], [span]), pauses_s)
         silent_since = (chunk.end_s, span.end_s)
+
+
+def _place_by_time(
+    reference: Prepared, take: Prepared, params: CompareParams
+) -> tuple[list[Span | None], tuple[Span, ...]]:
+    """Find what answers to each chunk of the reference, and what the take says beyond that."""
+    recipe = _whole_recipe(params)
+    alignment = align_chunks(
+        reference.features,
+        take.features,
+        [_frames(chunk, recipe) for chunk in reference.chunks],
+        [_frames(chunk, recipe) for chunk in take.chunks],
+    )
+    spans = [None if found is None else _span(found, recipe) for found in alignment.spans]
+    return spans, tuple(_span(found, recipe) for found in alignment.extra)
 
 
 def _distance(a: Features, b: Features, recipe: Recipe, params: CompareParams) -> float:
@@ -303,6 +324,20 @@ def _features_of(side: Prepared, span: Span, recipe: Recipe) -> Features:
 
 def _frames(span: Span, recipe: Recipe) -> tuple[int, int]:
     return round(span.start_s / recipe.hop_s), round(span.end_s / recipe.hop_s)
+
+
+def _span(frames: tuple[int, int], recipe: Recipe) -> Span:
+    return Span(frames[0] * recipe.hop_s, frames[1] * recipe.hop_s)
+
+
+def _weighted_distance(pairs: Sequence[ChunkPair]) -> float | None:
+    weights = [pair.reference.duration_s + pair.take.duration_s for pair in pairs if pair.take]
+    total = sum(weight * (pair.distance or 0.0) for weight, pair in zip(weights, pairs, strict=True))
+    return total / sum(weights) if pairs else None
+
+
+def _warnings(reference: Prepared, take: Prepared) -> tuple[str, ...]:
+    return tuple(f"{side.recording.name}: {text}" for side in (reference, take) for text in side.warnings)
 
 
 def _side(side: Prepared) -> Side:

@@ -47,10 +47,11 @@ class PcmFile:
     sample_width: int
     n_frames: int
     subtype: str
-    data: bytes | Pcm | None = field(default=None, repr=False)  # a stream's bytes, or what ffmpeg decoded; None: read from `path`
+    # A stream's bytes, or what ffmpeg decoded; None: to be read from `path`.
+    data: bytes | Pcm | None = field(default=None, repr=False)
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Pcm]:
-        """Yield (n, channels) blocks of the frames from `start` to `stop`, whatever the length of the file."""
+        """Yield (n, channels) blocks of the frames from `start` to `stop`."""
         stop = self.n_frames if stop is None else stop
         if isinstance(self.data, np.ndarray):
             for first in range(start, stop, BLOCK_FRAMES):
@@ -62,7 +63,9 @@ class PcmFile:
                     file.seek(start)
                 yield from self._read(file, start, stop)
         except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise AudioError(f"{self.name}: broken ({_reason(error)}); save it again or convert it") from error
+            raise AudioError(
+                f"{self.name}: broken ({_reason(error)}); save it again or convert it"
+            ) from error
 
     def _read(self, file: soundfile.SoundFile, position: int, stop: int) -> Iterator[Pcm]:
         while position < stop:
@@ -107,13 +110,17 @@ def _is_regular(path: Path, name: str) -> bool:
         raise AudioError(f"{name}: no such file; check the path") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise AudioError(f"{name}: unreadable ({reason.lower()}); check the path and its permissions") from error
+        raise AudioError(
+            f"{name}: unreadable ({reason.lower()}); check the path and its permissions"
+        ) from error
 
 
 def _open_stream(stream: BinaryIO, name: str) -> PcmFile:
     data = stream.read(MAX_STREAM_BYTES + 1)
     if len(data) > MAX_STREAM_BYTES:
-        raise AudioError(f"{name}: more than {MAX_STREAM_BYTES >> 20} MiB from a stream; save it to a file first")
+        raise AudioError(
+            f"{name}: more than {MAX_STREAM_BYTES >> 20} MiB from a stream; save it to a file first"
+        )
     return _open_known(PcmFile(name, None, 0, 0, 0, 0, "", data), len(data))
 
 
@@ -183,12 +190,14 @@ def _reason(error: Exception) -> str:
 
 
 def _check_whole(file: PcmFile, kind: str, n_bytes: int) -> None:
-    """libsndfile takes a file that was cut short for a shorter one; a teacher would not want it scored."""
+    """Refuse a file that was cut short: libsndfile would take it for a shorter one."""
     with _open_bytes(file) as raw:
         if kind in {"WAV", "WAVEX"}:
             missing = _wav_bytes_missing(raw, n_bytes)
             if missing:
-                raise AudioError(f"{file.name}: truncated ({missing:,} bytes missing); copy or record it again")
+                raise AudioError(
+                    f"{file.name}: truncated ({missing:,} bytes missing); copy or record it again"
+                )
         elif kind == "OGG":
             raw.seek(max(0, n_bytes - _TAIL_BYTES))
             tail = raw.read()
@@ -220,8 +229,8 @@ def _open_with_ffmpeg(file: PcmFile, n_bytes: int, first_error: Exception) -> Pc
         raise AudioError(f"{file.name}: too large for ffmpeg ({n_bytes >> 20} MiB); convert it to FLAC first")
     if which("ffmpeg") is None or which("ffprobe") is None:
         raise DependencyError(
-            f"{file.name}: no audio format libsndfile reads ({_reason(first_error)}), and ffmpeg, which reads "
-            "m4a, aac, mp4, webm, wma and amr, is not installed; apt install ffmpeg, or brew install ffmpeg"
+            f"{file.name}: no audio format libsndfile reads ({_reason(first_error)}), and ffmpeg, which "
+            "reads m4a, aac, mp4, webm, wma and amr, is not installed; apt install ffmpeg, or brew install ffmpeg"
         )
     segment = _decode_with_pydub(file)
     if segment.sample_width == 1:

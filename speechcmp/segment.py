@@ -1,11 +1,14 @@
 """One loudness, then chunks: what every command does with a recording first."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, Literal
 
-from speechcmp.audio import AudioFile, Level, Source, apply_gain, count_clipped, measure_level, silent_error
+from speechcmp.audio import AudioFile, Level, Recording, Source, apply_gain, count_clipped, measure_level, silent_error
 from speechcmp.chunks import Chunk, split_recording
 from speechcmp.errors import ParameterError
+
+AUDIBLE_CLIPPING = 1e-4  # of the samples; below that nobody hears it
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,9 @@ class SplitParams:
 
     def __post_init__(self) -> None:
         if self.target_dbfs is not None and not -100 <= self.target_dbfs <= 0:
-            raise ParameterError(f"target_dbfs: {self.target_dbfs} is not possible; give a level from -100 to 0")
+            raise ParameterError(
+                f"target_dbfs: {self.target_dbfs} is not possible; give a level from -100 to 0"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +77,9 @@ def segment(source: Source, params: SplitParams) -> Segmented[Source]:
     if level.peak_dbfs == float("-inf"):
         raise silent_error(source.name)
     # A recording of a few least bits has an RMS of 0: no gain brings that to a level.
-    gain_db = 0.0 if params.target_dbfs is None or level.dbfs == float("-inf") else params.target_dbfs - level.dbfs
+    gain_db = (
+        0.0 if params.target_dbfs is None or level.dbfs == float("-inf") else params.target_dbfs - level.dbfs
+    )
     leveled = apply_gain(source, gain_db) if gain_db else source
     split = split_recording(
         leveled,
@@ -83,12 +90,21 @@ def segment(source: Source, params: SplitParams) -> Segmented[Source]:
         min_chunk_ms=params.min_chunk_ms,
         max_chunk_ms=params.max_chunk_ms,
     )
-    warnings = split.warnings
-    if level.peak_dbfs + gain_db > 0:
-        n_clipped = count_clipped(leveled) if isinstance(leveled, AudioFile) else leveled.n_clipped
-        if n_clipped:
-            target = f"{n_clipped:,} samples are clipped at {params.target_dbfs:g} dBFS; try a lower --target-dbfs"
-            warnings = (*warnings, target)
     return Segmented(
-        leveled, level, split.chunks, split.noise_floor_dbfs - gain_db, split.silence_thresh_dbfs, warnings
+        leveled,
+        level,
+        split.chunks,
+        split.noise_floor_dbfs - gain_db,
+        split.silence_thresh_dbfs,
+        (*split.warnings, *_clipping_warning(leveled, level.peak_dbfs + gain_db, params)),
     )
+
+
+def _clipping_warning(
+    leveled: Recording | AudioFile, peak_dbfs: float, params: SplitParams
+) -> Iterator[str]:
+    if peak_dbfs <= 0:
+        return
+    n_clipped = count_clipped(leveled) if isinstance(leveled, AudioFile) else leveled.n_clipped
+    if n_clipped > AUDIBLE_CLIPPING * leveled.n_frames * leveled.channels:
+        yield f"{n_clipped:,} samples are clipped at {params.target_dbfs:g} dBFS; try a lower --target-dbfs"

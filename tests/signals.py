@@ -12,12 +12,19 @@ def buzz(n: int, rate: int = 16_000, *, pitch_hz: float = 120, seed: int = 0) ->
     """Make a voiced sound with moving loudness, and some noise in it."""
     rng = np.random.default_rng(seed)
     t = np.arange(n) / rate
-    tones = sum(np.sin(2 * np.pi * pitch_hz * k * t + k) / k for k in range(1, int(min(30, rate / 2 / pitch_hz))))
+    tones = sum(
+        np.sin(2 * np.pi * pitch_hz * k * t + k) / k for k in range(1, int(min(30, rate / 2 / pitch_hz)))
+    )
     return (0.1 * tones * (1 + np.sin(7 * t)) + 0.01 * rng.standard_normal(n)).astype(np.float32)
 
 
 def sentences(
-    spans_s: list[tuple[float, float]], duration_s: float, rate: int = 16_000, *, noise: float = 1e-4, seed: int = 0
+    spans_s: list[tuple[float, float]],
+    duration_s: float,
+    rate: int = 16_000,
+    *,
+    noise: float = 1e-4,
+    seed: int = 0,
 ) -> Samples:
     """Make syllables of changing vowels in each span (start, end), over faint noise."""
     rng = np.random.default_rng(seed)
@@ -34,7 +41,9 @@ def syllables(duration_s: float, rate: int, *, seed: int) -> NDArray[np.float64]
     n = round(duration_s * rate)
     t = np.arange(n) / rate
     knots = np.arange(int(np.ceil(5 * duration_s)) + 2) / 5
-    formants = [np.interp(t, knots, rng.uniform(low, high, len(knots))) for low, high in ((300, 800), (900, 2300))]
+    formants = [
+        np.interp(t, knots, rng.uniform(low, high, len(knots))) for low, high in ((300, 800), (900, 2300))
+    ]
     harmonics = np.arange(1, int(min(40, rate / 2 / 110))) * 110.0
     weights = sum(1 / (1 + ((harmonics[:, None] - formant) / 120) ** 2) for formant in formants)
     wave: NDArray[np.float64] = (weights * np.sin(2 * np.pi * harmonics[:, None] * t)).sum(axis=0)

@@ -123,7 +123,9 @@ def test_classic_recipe_is_librosa_from_end_to_end() -> None:
 
 
 def test_default_recipe_has_twelve_centered_coefficients() -> None:
-    features = extract_features(Recording(voice(np.random.default_rng(4), 16_000), 16_000), RECIPES["default"])
+    features = extract_features(
+        Recording(voice(np.random.default_rng(4), 16_000), 16_000), RECIPES["default"]
+    )
     assert features.shape == (101, 12)
     np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-3)
 

@@ -31,20 +31,21 @@ for verb in (split, compare, doctor):
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"speechcmp {version('speechcmp')}")  # noqa: T201 - before any console exists
+        print(f"speechcmp {version('speechcmp')}")  # noqa: T201 - before any console exists  # noqa: T201 - before any console exists
         raise typer.Exit
 
 
 @app.callback()
 def _root(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
     _debug: Annotated[
         bool, typer.Option("--debug", envvar="SPEECHCMP_DEBUG", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    """How does this recording compare with that one?"""
+    """Compare speech recordings: which chunk was said where, and how far apart they sound."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -96,7 +97,7 @@ def _report(error: Exception) -> int:
         message, code = str(error), 2 if isinstance(error, ParameterError) else 1
     else:
         message, code = f"{type(error).__name__}: {error}; --debug shows where", 1
-    from speechcmp.cli.output import complain  # noqa: PLC0415
+    from speechcmp.cli.output import complain
 
     complain(message)
     return code

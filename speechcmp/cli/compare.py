@@ -20,18 +20,27 @@ def compare(
     output_format: options.FormatOption = "table",
     recipe: Annotated[
         str,
-        typer.Option("--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."),
+        typer.Option(
+            "--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."
+        ),
     ] = "default",
     by: Annotated[
         Literal["time", "index", "matrix"],
-        typer.Option("--by", envvar="SPEECHCMP_BY", help="Match chunks by what is said when, by number, or all with all."),
+        typer.Option(
+            "--by",
+            envvar="SPEECHCMP_BY",
+            help="Match chunks by what is said when, by number, or all with all.",
+        ),
     ] = "time",
     dtw: Annotated[
-        Literal["exact", "fastdtw"], typer.Option("--dtw", envvar="SPEECHCMP_DTW", help="Exact, or the fastdtw package.")
+        Literal["exact", "fastdtw"],
+        typer.Option("--dtw", envvar="SPEECHCMP_DTW", help="Exact, or the fastdtw package."),
     ] = "exact",
     band: Annotated[
         float | None,
-        typer.Option("--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."),
+        typer.Option(
+            "--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."
+        ),
     ] = None,
     recursive: options.RecursiveOption = False,
     min_silence_len: options.MinSilenceOption = 500,
@@ -44,10 +53,10 @@ def compare(
     normalize: options.NormalizeOption = True,
 ) -> int:
     """Compare takes with a reference, chunk by chunk."""
-    from speechcmp.cli import comparison_view, matrix_view  # noqa: PLC0415
-    from speechcmp.cli.output import complain  # noqa: PLC0415
-    from speechcmp.cli.progress import track  # noqa: PLC0415
-    from speechcmp.comparison import CompareParams  # noqa: PLC0415
+    from speechcmp.cli import comparison_view, matrix_view
+    from speechcmp.cli.output import complain
+    from speechcmp.cli.progress import track
+    from speechcmp.comparison import CompareParams
 
     names = expand_inputs(takes, recursive=recursive)
     if reference == "-" and "-" in names:
@@ -71,8 +80,8 @@ def compare(
 
 
 def _prepare(name: str, params: "CompareParams") -> "Prepared":
-    from speechcmp.audio import load_recording  # noqa: PLC0415
-    from speechcmp.comparison import prepare  # noqa: PLC0415
+    from speechcmp.audio import load_recording
+    from speechcmp.comparison import prepare
 
     return prepare(load_recording(as_source(name), mono=False, name=as_label(name)), params)
 
@@ -80,8 +89,8 @@ def _prepare(name: str, params: "CompareParams") -> "Prepared":
 def _compare_one(
     reference: "Prepared", name: str, params: "CompareParams", *, matrix: bool
 ) -> "Comparison | DistanceMatrix":
-    from speechcmp.cli.output import warn  # noqa: PLC0415
-    from speechcmp.comparison import compare_prepared, matrix_prepared  # noqa: PLC0415
+    from speechcmp.cli.output import warn
+    from speechcmp.comparison import compare_prepared, matrix_prepared
 
     take = _prepare(name, params)
     result = (matrix_prepared if matrix else compare_prepared)(reference, take, params=params)
@@ -91,7 +100,7 @@ def _compare_one(
 
 
 def _print(results: list[Any], view: ModuleType, output_format: str, *, single: bool) -> None:
-    from speechcmp.cli import output  # noqa: PLC0415
+    from speechcmp.cli import output
 
     if output_format == "json":
         objects = [view.as_json(result) for result in results]

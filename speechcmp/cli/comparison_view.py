@@ -78,7 +78,12 @@ def csv_rows(result: Comparison) -> Iterator[dict[str, Any]]:
 def print_table(result: Comparison) -> None:
     """Print a row a chunk: times on both sides, tempo, distance and a bar, then the overall line."""
     table = new_table(
-        ("chunk", "right"), ("reference", "right"), ("take", "right"), ("tempo", "right"), ("distance", "right"), ("", "left")
+        ("chunk", "right"),
+        ("reference", "right"),
+        ("take", "right"),
+        ("tempo", "right"),
+        ("distance", "right"),
+        ("", "left"),
     )
     farthest = max((pair.distance for pair in result.pairs if pair.distance is not None), default=0.0) or 1.0
     for pair in result.pairs:

@@ -31,17 +31,22 @@ class Check:
 
 def doctor(
     output_format: Annotated[
-        Literal["table", "json"], typer.Option("--format", "-f", envvar="SPEECHCMP_FORMAT", help="How to print it.")
+        Literal["table", "json"],
+        typer.Option("--format", "-f", envvar="SPEECHCMP_FORMAT", help="How to print it."),
     ] = "table",
 ) -> None:
     """Tell what is installed (ffmpeg, native kernel, database, extras) and how to get what is missing."""
-    from speechcmp.cli.output import console, new_table, print_json, shown  # noqa: PLC0415
+    from speechcmp.cli.output import console, new_table, print_json, shown
 
     checks = [check() for check in _CHECKS] + list(_extras())
     if output_format == "json":
         version = metadata.version("speechcmp")
         print_json(
-            {"schema": "speechcmp.doctor/1", "version": version, "checks": [asdict(check) for check in checks]}
+            {
+                "schema": "speechcmp.doctor/1",
+                "version": version,
+                "checks": [asdict(check) for check in checks],
+            }
         )
         return
     table = new_table(("", "left"), ("", "left"), ("", "left"))
@@ -62,7 +67,7 @@ def _speechcmp() -> Check:
 
 
 def _kernel() -> Check:
-    from speechcmp.dtw import kernel_name  # noqa: PLC0415
+    from speechcmp.dtw import kernel_name
 
     name = kernel_name()
     remedy = "install a C++ compiler (apt install g++), then install speechcmp again: comparing gets faster"
@@ -70,7 +75,7 @@ def _kernel() -> Check:
 
 
 def _libsndfile() -> Check:
-    import soundfile  # noqa: PLC0415
+    import soundfile
 
     return Check("libsndfile", True, f"{soundfile.__libsndfile_version__}: wav, flac, mp3, ogg, opus")
 
@@ -85,7 +90,7 @@ def _ffmpeg() -> Check:
 
 
 def _sqlite() -> Check:
-    import sqlite3  # noqa: PLC0415
+    import sqlite3
 
     return Check("sqlite", True, sqlite3.sqlite_version)
 
@@ -94,7 +99,15 @@ def _pymysql() -> Check:
     return Check("pymysql", True, f"{metadata.version('pymysql')}: MySQL and MariaDB can be used")
 
 
-_CHECKS: tuple[Callable[[], Check], ...] = (_speechcmp, _python, _kernel, _libsndfile, _ffmpeg, _sqlite, _pymysql)
+_CHECKS: tuple[Callable[[], Check], ...] = (
+    _speechcmp,
+    _python,
+    _kernel,
+    _libsndfile,
+    _ffmpeg,
+    _sqlite,
+    _pymysql,
+)
 
 
 def _extras() -> Iterator[Check]:
@@ -102,4 +115,9 @@ def _extras() -> Iterator[Check]:
         if find_spec(module):
             yield Check(name, True, f"{module} {metadata.version(module)}")
         else:
-            yield Check(name, False, f"{module} is not installed: needed to {purpose}", f"pip install 'speechcmp[{extra}]'")
+            yield Check(
+                name,
+                False,
+                f"{module} is not installed: needed to {purpose}",
+                f"pip install 'speechcmp[{extra}]'",
+            )

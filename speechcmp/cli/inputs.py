@@ -10,7 +10,8 @@ from speechcmp.errors import AudioError, ParameterError
 
 STDIN = "-"
 AUDIO_SUFFIXES = frozenset(
-    ".wav .flac .mp3 .ogg .oga .opus .aif .aiff .au .caf .w64 .m4a .aac .mp4 .webm .wma .amr .3gp".split()
+    {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64"}  # libsndfile
+    | {".m4a", ".aac", ".mp4", ".webm", ".wma", ".amr", ".3gp"}  # ffmpeg
 )
 
 
@@ -30,7 +31,7 @@ def expand_inputs(names: Iterable[str], *, recursive: bool = False) -> list[str]
         if name != STDIN and path.is_dir():
             found += _in_folder(path, recursive=recursive)
         elif glob.has_magic(name) and not path.exists():
-            matches = sorted(match for match in glob.glob(name, recursive=True) if not Path(match).is_dir())
+            matches = sorted(x for x in glob.glob(name, recursive=True) if not Path(x).is_dir())  # noqa: PTH207 - absolute, too
             if not matches:
                 raise AudioError(f"{name}: no file matches; check the pattern")
             found += matches

@@ -41,12 +41,18 @@ def csv_rows(result: DistanceMatrix) -> Iterator[dict[str, Any]]:
 
 def print_table(result: DistanceMatrix) -> None:
     """Print a row a reference chunk and a column a take chunk; the nearest of each row stands out."""
-    table = new_table(("reference", "right"), *((f"take {j}", "right") for j in range(len(result.take_chunks))))
+    table = new_table(
+        ("reference", "right"), *((f"take {j}", "right") for j in range(len(result.take_chunks)))
+    )
     for i, row in enumerate(result.distances):
         nearest = row.argmin()
-        cells = [f"[bold green]{number(x, 3)}[/]" if j == nearest else number(x, 3) for j, x in enumerate(row)]
+        cells = [
+            f"[bold green]{number(x, 3)}[/]" if j == nearest else number(x, 3) for j, x in enumerate(row)
+        ]
         table.add_row(str(i), *cells)
     out = console()
-    out.print(f"[bold]{shown(result.take.name)}[/] (columns) against [bold]{shown(result.reference.name)}[/] (rows)")
+    out.print(
+        f"[bold]{shown(result.take.name)}[/] (columns) against [bold]{shown(result.reference.name)}[/] (rows)"
+    )
     out.print(table)
     out.print(f"distances: {shown(result.recipe)}; the nearest of each row is bold\n")

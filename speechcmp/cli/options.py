@@ -116,7 +116,7 @@ def split_params(
     ParameterError
         One is out of range, or the threshold is neither ``auto`` nor a number.
     """
-    from speechcmp.segment import SplitParams  # noqa: PLC0415
+    from speechcmp.segment import SplitParams
 
     return SplitParams(
         min_silence_len_ms=min_silence_len,
@@ -133,4 +133,6 @@ def _to_level(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ParameterError(f"--silence-thresh: {text!r} is no level; give auto, or dBFS such as -40") from None
+        raise ParameterError(
+            f"--silence-thresh: {text!r} is no level; give auto, or dBFS such as -40"
+        ) from None

@@ -34,7 +34,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise ParameterError(f"{path}: not a settings file ({error}); mend or remove it") from error
 
 
-def default_values(settings: Mapping[Path, Mapping[str, Any]], names: OptionNames) -> dict[str, dict[str, Any]]:
+def default_values(
+    settings: Mapping[Path, Mapping[str, Any]], names: OptionNames
+) -> dict[str, dict[str, Any]]:
     """Turn settings into default values by verb and parameter.
 
     Raises

@@ -37,9 +37,12 @@ def split(
     inputs: Annotated[list[str], typer.Argument(help="Recordings, quoted globs, folders, or - for stdin.")],
     *,
     output_format: Annotated[
-        SplitFormat, typer.Option("--format", "-f", envvar="SPEECHCMP_FORMAT", help="How to print the chunks.")
+        SplitFormat,
+        typer.Option("--format", "-f", envvar="SPEECHCMP_FORMAT", help="How to print the chunks."),
     ] = "table",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write every chunk into this folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write every chunk into this folder.")
+    ] = None,
     codec: Annotated[Codec, typer.Option("--codec", help="What chunks are written as.")] = "wav",
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Write nothing, only tell.")] = False,
     recursive: options.RecursiveOption = False,
@@ -53,8 +56,8 @@ def split(
     normalize: options.NormalizeOption = True,
 ) -> int:
     """Split recordings at their pauses."""
-    from speechcmp.cli.output import complain  # noqa: PLC0415
-    from speechcmp.cli.progress import track  # noqa: PLC0415
+    from speechcmp.cli.output import complain
+    from speechcmp.cli.progress import track
 
     names = expand_inputs(inputs, recursive=recursive)
     params = options.split_params(
@@ -81,20 +84,24 @@ def split(
 def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None) -> None:
     """Refuse what would mix up or overwrite results before any work is done."""
     if output_format in LABEL_SUFFIXES and len(names) > 1 and folder is None:
-        raise ParameterError(f"--format {output_format}: {len(names)} inputs need a folder for their files; give --out DIR")
+        raise ParameterError(
+            f"--format {output_format}: {len(names)} inputs need a folder for their files; give --out DIR"
+        )
     if folder is None:
         return
     if folder.exists() and not folder.is_dir():
         raise ParameterError(f"--out {folder}: is a file; name a folder")
     stem, count = Counter(Path(as_label(name)).stem for name in names).most_common(1)[0]
     if count > 1:
-        raise ParameterError(f"--out {folder}: {count} inputs are called {stem!r}; split them into different folders")
+        raise ParameterError(
+            f"--out {folder}: {count} inputs are called {stem!r}; split them into different folders"
+        )
 
 
 def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Codec) -> Outcome:
-    from speechcmp.audio import open_audio  # noqa: PLC0415
-    from speechcmp.cli.output import warn  # noqa: PLC0415
-    from speechcmp.segment import segment  # noqa: PLC0415
+    from speechcmp.audio import open_audio
+    from speechcmp.cli.output import warn
+    from speechcmp.segment import segment
 
     file = open_audio(as_source(name), name=as_label(name))
     result = segment(file, params)
@@ -105,7 +112,7 @@ def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Cod
 
 
 def _write_chunks(result: "Segmented[AudioFile]", folder: Path, stem: str, codec: Codec) -> list[Path]:
-    from speechcmp.audio import save_pcm  # noqa: PLC0415
+    from speechcmp.audio import save_pcm
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{stem}-chunk{chunk.index:03}.{codec}" for chunk in result.chunks]
@@ -115,8 +122,8 @@ def _write_chunks(result: "Segmented[AudioFile]", folder: Path, stem: str, codec
 
 
 def _put_labels(outcome: Outcome, output_format: str, folder: Path | None) -> None:
-    from speechcmp.cli.output import print_text  # noqa: PLC0415
-    from speechcmp.labels import Label, to_audacity, to_srt, to_textgrid, to_vtt  # noqa: PLC0415
+    from speechcmp.cli.output import print_text
+    from speechcmp.labels import Label, to_audacity, to_srt, to_textgrid, to_vtt
 
     rate = outcome.file.sample_rate
     labels = [Label(x.start / rate, x.stop / rate, f"chunk {x.index}") for x in outcome.split.chunks]
@@ -133,7 +140,7 @@ def _put_labels(outcome: Outcome, output_format: str, folder: Path | None) -> No
 
 
 def _print(outcomes: Sequence[Outcome], output_format: str, *, single: bool) -> None:
-    from speechcmp.cli import output  # noqa: PLC0415
+    from speechcmp.cli import output
 
     if output_format == "json":
         objects = [as_json(outcome) for outcome in outcomes]
@@ -190,22 +197,31 @@ def _csv_rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
 
 
 def _print_table(outcome: Outcome) -> None:
-    from speechcmp.cli.output import bar, console, new_table, number, shown  # noqa: PLC0415
+    from speechcmp.cli.output import bar, console, new_table, number, shown
 
     rows = list(_chunk_rows(outcome))
     longest = max((row["duration_s"] for row in rows), default=1.0)
-    table = new_table(("chunk", "right"), ("start", "right"), ("end", "right"), ("seconds", "right"), ("", "left"))
+    table = new_table(
+        ("chunk", "right"), ("start", "right"), ("end", "right"), ("seconds", "right"), ("", "left")
+    )
     if outcome.chunk_paths:
         table.add_column("written to", overflow="fold")
     for row in rows:
         times = [number(row[key]) for key in ("start_s", "end_s", "duration_s")]
         written = [shown(row["path"])] if "path" in row else []
         table.add_row(str(row["index"]), *times, f"[cyan]{bar(row['duration_s'] / longest)}[/]", *written)
-    result, file = outcome.split, outcome.file
     out = console()
     out.print(table)
-    out.print(
-        f"[bold]{shown(file.name)}[/]: {len(rows)} chunks in {file.duration_s:.1f} s; {result.level.dbfs:.1f} dBFS, "
-        f"noise floor {number(result.noise_floor_dbfs, 0)} dBFS, silence below {number(result.silence_thresh_dbfs, 0)} dBFS"
-        f"{'' if outcome.params.target_dbfs is None else f' (at {outcome.params.target_dbfs:g} dBFS)'}\n"
+    out.print(_summary(outcome), "\n")
+
+
+def _summary(outcome: Outcome) -> str:
+    from speechcmp.cli.output import number, shown
+
+    result, file, target = outcome.split, outcome.file, outcome.params.target_dbfs
+    leveled = "" if target is None else f" at {target:g} dBFS"
+    return (
+        f"[bold]{shown(file.name)}[/]: {len(result.chunks)} chunks in {file.duration_s:.1f} s\n"
+        f"{result.level.dbfs:.1f} dBFS, noise floor {number(result.noise_floor_dbfs, 0)} dBFS; "
+        f"silence is below {number(result.silence_thresh_dbfs, 0)} dBFS{leveled}"
     )

@@ -61,7 +61,11 @@ def test_flag_before_environment_before_folder_before_home(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("min-silense = 3", "'min-silense' is no option"), ("[splat]\nx = 1", "[splat] is no verb"), ("= 3", "not a settings file")],
+    [
+        ("min-silense = 3", "'min-silense' is no option"),
+        ("[splat]\nx = 1", "[splat] is no verb"),
+        ("= 3", "not a settings file"),
+    ],
 )
 def test_wrong_settings_are_named(speechcmp: Command, tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "speechcmp.toml").write_text(content)
@@ -94,7 +98,9 @@ def test_names_are_shown_as_they_are(speechcmp: Command, tmp_path: Path, referen
 
 def test_a_reader_that_leaves_is_no_error(reference: Path) -> None:
     command = f"{sys.executable} -m speechcmp split {reference} --format json | head -c 1"
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
     assert done.stderr == ""
 
 
@@ -119,6 +125,13 @@ def test_shell_completion(verb: str, shell: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        env={"_SPEECHCMP_COMPLETE": f"complete_{shell}", "COMP_WORDS": f"speechcmp {verb[:3]}", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": f"speechcmp {verb[:3]}", "_TYPER_COMPLETE_FISH_ACTION": "get-args", "PATH": "/usr/bin:/bin"},
+        env={
+            "_SPEECHCMP_COMPLETE": f"complete_{shell}",
+            "COMP_WORDS": f"speechcmp {verb[:3]}",
+            "COMP_CWORD": "1",
+            "_TYPER_COMPLETE_ARGS": f"speechcmp {verb[:3]}",
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+            "PATH": "/usr/bin:/bin",
+        },
     )
     assert verb in script.stdout

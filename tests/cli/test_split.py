@@ -48,7 +48,18 @@ def test_fixed_threshold_is_pydub_through_the_whole_command(
         segment = segment.apply_gain((-31.0 if options else -20.0) - segment.dBFS)
     want = silence.detect_nonsilent(segment, min_silence_len=300, silence_thresh=-45, seek_step=7)
     result = speechcmp(
-        *("split", path, "--min-silence-len", 300, "--silence-thresh", -45, "--seek-step", 7, "--keep-silence", 0),
+        *(
+            "split",
+            path,
+            "--min-silence-len",
+            300,
+            "--silence-thresh",
+            -45,
+            "--seek-step",
+            7,
+            "--keep-silence",
+            0,
+        ),
         *(*options, "--format", "json"),
     )
     got = [[round(1000 * chunk[key]) for key in ("start_s", "end_s")] for chunk in result.json["chunks"]]
@@ -58,7 +69,9 @@ def test_fixed_threshold_is_pydub_through_the_whole_command(
 
 def test_chunks_are_written_to_the_sample(speechcmp: Command, take: Path, tmp_path: Path) -> None:
     for codec in ("wav", "flac"):
-        result = speechcmp("split", take, "--out", tmp_path / "out", "--codec", codec, "--no-normalize", "-f", "json")
+        result = speechcmp(
+            "split", take, "--out", tmp_path / "out", "--codec", codec, "--no-normalize", "-f", "json"
+        )
         whole, rate = soundfile.read(take, dtype="int16")
         assert len(result.json["chunks"]) == 3
         for chunk in result.json["chunks"]:
@@ -127,7 +140,12 @@ def test_textgrid_opens_in_praat(speechcmp: Command, reference: Path, tmp_path: 
 
 @pytest.mark.parametrize(
     ("form", "suffix", "start"),
-    [("textgrid", ".TextGrid", "File type"), ("audacity", ".txt", "0."), ("srt", ".srt", "1\n00:"), ("vtt", ".vtt", "WEBVTT")],
+    [
+        ("textgrid", ".TextGrid", "File type"),
+        ("audacity", ".txt", "0."),
+        ("srt", ".srt", "1\n00:"),
+        ("vtt", ".vtt", "WEBVTT"),
+    ],
 )
 def test_label_files_of_several_inputs(
     speechcmp: Command, reference: Path, take: Path, tmp_path: Path, form: str, suffix: str, start: str

@@ -1,0 +1,148 @@
+"""``speechcmp compare``."""
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from commands import SPANS_S, Command
+from signals import sentences
+
+from speechcmp.audio import load_recording, normalize
+from speechcmp.dtw import dtw_distance
+from speechcmp.features import mfcc
+
+
+def test_json_is_the_contract(speechcmp: Command, reference: Path, take: Path) -> None:
+    result = speechcmp("compare", reference, take, "--format", "json")
+    assert (result.code, result.err) == (0, "")
+    got = result.json
+    assert got["schema"] == "speechcmp.compare/1"
+    assert got["recipe"] == "default"
+    assert got["reference"] == {"path": str(reference), "duration_s": 7.5}
+    assert got["take"] == {"path": str(take), "duration_s": 8.0}
+    assert {"distance", "chunks", "missing", "extra", "tempo"} <= set(got["overall"])
+    assert (got["overall"]["chunks"], got["overall"]["missing"], got["overall"]["extra"]) == (3, 0, 0)
+    for chunk, (start_s, end_s), take_start_s in zip(got["chunks"], SPANS_S, (0.6, 3.6, 5.8), strict=True):
+        assert chunk["status"] == "matched"
+        assert chunk["reference"]["start_s"] == pytest.approx(start_s - 0.1, abs=0.05)
+        assert chunk["reference"]["end_s"] == pytest.approx(end_s + 0.1, abs=0.05)
+        assert chunk["take"]["start_s"] == pytest.approx(take_start_s, abs=0.2)
+        assert chunk["tempo"] == pytest.approx(1.0, abs=0.15)
+        assert 0 <= chunk["distance"] < 0.3
+    pauses = [chunk["pause_before_s"] for chunk in got["chunks"]]
+    assert pauses[1]["reference"] == pytest.approx(0.7, abs=0.1)
+    assert pauses[1]["take"] == pytest.approx(1.4, abs=0.25)
+
+
+@pytest.mark.parametrize("by", ["time", "index"])
+@pytest.mark.parametrize("recipe", ["default", "classic"])
+def test_a_recording_against_itself(speechcmp: Command, reference: Path, by: str, recipe: str) -> None:
+    got = speechcmp("compare", reference, reference, "--by", by, "--recipe", recipe, "--format", "json").json
+    assert got["overall"]["distance"] == pytest.approx(0, abs=1e-6)
+    assert got["overall"]["tempo"] == pytest.approx(1.0)
+    assert [chunk["take"] for chunk in got["chunks"]] == [chunk["reference"] for chunk in got["chunks"]]
+
+
+def test_matrix_of_the_classic_recipe_is_what_its_parts_give(speechcmp: Command, reference: Path, take: Path) -> None:
+    options = ("--by", "matrix", "--recipe", "classic", "--silence-thresh=-40", "--format", "json")
+    got = speechcmp("compare", reference, take, *options).json
+    features = []
+    for side, path in (("reference", reference), ("take", take)):
+        recording = normalize(load_recording(path, mono=False))
+        features.append([])
+        for chunk in got[side]["chunks"]:
+            start, stop = (round(chunk[key] * recording.sample_rate) for key in ("start_s", "end_s"))
+            samples = recording.samples[start:stop]
+            part = type(recording)(samples, recording.sample_rate)
+            features[-1].append(mfcc(_at_22050(part), 22_050))
+    want = [[dtw_distance(a, b) for b in features[1]] for a in features[0]]
+    np.testing.assert_allclose(got["matrix"], want, rtol=1e-4)
+    assert np.shape(got["matrix"]) == (3, 3)
+    assert (np.argmin(got["matrix"], axis=1) == [0, 1, 2]).all()
+
+
+def _at_22050(part: object) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    from speechcmp.audio import Recording, mix_down, resample
+
+    assert isinstance(part, Recording)
+    return resample(mix_down(part), 22_050).samples
+
+
+def test_by_index_leaves_over_what_has_no_partner(speechcmp: Command, reference: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.wav"
+    soundfile.write(short, sentences(SPANS_S[:2], 5.2), 16_000)
+    got = speechcmp("compare", reference, short, "--by", "index", "--format", "json").json
+    assert [chunk["status"] for chunk in got["chunks"]] == ["matched", "matched", "missing"]
+    assert got["chunks"][2]["take"] is None
+    assert got["chunks"][2]["distance"] is None
+    assert got["overall"]["missing"] == 1
+    other = speechcmp("compare", short, reference, "--by", "index", "--format", "json").json
+    assert other["overall"]["extra"] == len(other["extra"]) == 1
+
+
+def test_fastdtw_is_never_nearer_than_exact(speechcmp: Command, reference: Path, take: Path) -> None:
+    exact, fast = (
+        speechcmp("compare", reference, take, "--by", "matrix", "--dtw", dtw, "-f", "json").json["matrix"]
+        for dtw in ("exact", "fastdtw")
+    )
+    assert (np.array(fast) >= np.array(exact) - 1e-5).all()
+
+
+def test_several_takes(speechcmp: Command, reference: Path, take: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"RIFF")
+    both = speechcmp("compare", reference, take, reference, "--format", "json")
+    assert [item["take"]["path"] for item in both.json] == [str(take), str(reference)]
+    some = speechcmp("compare", reference, take, tmp_path / "bad.wav", "--format", "jsonl")
+    assert some.code == 3
+    assert [line["take"]["path"] for line in some.lines] == [str(take)]
+    assert some.err.startswith(f"speechcmp: {tmp_path / 'bad.wav'}: ")
+    rows = speechcmp("compare", reference, take, reference, "--format", "csv").out.splitlines()
+    assert len(rows) == 7
+    assert rows[0].startswith("reference_path,take_path,index,status,")
+
+
+def test_take_from_standard_input(
+    speechcmp: Command, reference: Path, take: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(take.read_bytes())))
+    got = speechcmp("compare", reference, "-", "--format", "json").json
+    assert got["overall"] == speechcmp("compare", reference, take, "--format", "json").json["overall"]
+    refused = speechcmp("compare", "-", "-")
+    assert refused.code == 2
+    assert "only once" in refused.err
+
+
+def test_tables(speechcmp: Command, reference: Path, take: Path) -> None:
+    lines = speechcmp("compare", reference, take).out.splitlines()
+    assert lines[0] == f"{take} against {reference}"
+    assert lines[1].split()[:4] == ["chunk", "reference", "take", "tempo"]
+    assert any(line.startswith("overall: distance 0.") for line in lines)
+    matrix = speechcmp("compare", reference, take, "--by", "matrix").out.splitlines()
+    assert matrix[1].split() == ["reference", "take", "0", "take", "1", "take", "2"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--recipe", "clasic"], "'clasic' is unknown"), (["--band", "2"], "band"), (["--by", "luck"], "luck")],
+)
+def test_wrong_usage(speechcmp: Command, reference: Path, take: Path, options: list[str], message: str) -> None:
+    result = speechcmp("compare", reference, take, *options)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_recordings_without_pauses_or_speech(speechcmp: Command, reference: Path, tmp_path: Path) -> None:
+    noise = tmp_path / "noise.wav"
+    soundfile.write(noise, 0.01 * np.random.default_rng(0).standard_normal(32_000), 16_000)
+    soundfile.write(tmp_path / "click.wav", np.r_[1.0, np.zeros(50)], 16_000)
+    soundfile.write(tmp_path / "one.wav", [0.5], 8_000)
+    for path in (noise, tmp_path / "click.wav", tmp_path / "one.wav"):
+        for pair in ((reference, path), (path, reference), (path, path)):
+            result = speechcmp("compare", *pair, "--format", "json")
+            assert result.code in {0, 1}, result.err
+            assert "Error" not in result.err
