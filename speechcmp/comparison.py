@@ -14,12 +14,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.align import align_chunks
-from speechcmp.audio import Recording
+from speechcmp.align import Alignment, ChunkMatch, FrameRange, Track, align_chunks
+from speechcmp.audio import Recording, mix_down, resample
 from speechcmp.dtw import dtw_distance, dtw_distances
 from speechcmp.errors import ParameterError
 from speechcmp.fast_dtw import fastdtw_distance
-from speechcmp.features import RECIPES, Features, Recipe, extract_features, find_recipe
+from speechcmp.features import RECIPES, Features, Recipe, extract_features, find_recipe, frame_levels
 from speechcmp.segment import SplitParams, segment
 
 Status = Literal["matched", "missing"]
@@ -71,14 +71,15 @@ class Prepared:
     recording : Recording
         At one loudness.
     chunks : tuple of Span
-    features : float32, shape (n_frames, n_dims)
-        Of the whole recording, by the recipe that aligns and, unless it works on single chunks, compares.
+    track : Track
+        Features of the whole recording, by the recipe that aligns and, unless it works on single chunks,
+        compares; the level of each frame; the chunks in frames.
     warnings : tuple of str
     """
 
     recording: Recording
     chunks: tuple[Span, ...]
-    features: Features
+    track: Track
     warnings: tuple[str, ...]
 
 
@@ -94,6 +95,10 @@ class ChunkPair:
     reference : Span
     take : Span or None
         None if the take does not say it.
+    confidence : float
+        That the status is right, 0 to 1; see `speechcmp.align`.
+    reordered : bool
+        The take says it out of its order.
     distance : float or None
         Warping path's cost / (frames of the reference chunk + frames of the take's span).
     tempo : float or None
@@ -105,7 +110,9 @@ class ChunkPair:
     index: int
     status: Status
     reference: Span
-    take: Span | None = None
+    take: Span | None
+    confidence: float
+    reordered: bool = False
     distance: float | None = None
     tempo: float | None = None
     pause_before_s: tuple[float, float | None] = (0.0, None)
@@ -132,6 +139,8 @@ class Comparison:
         One for each chunk of the reference.
     extra : tuple of Span
         What the take says beyond the reference.
+    repeated : tuple of (int, Span)
+        What the take says once more, and which chunk of the reference that is.
     distance : float or None
         Mean of the matched chunks' distances, weighted by their frames; None if none is matched.
     tempo : float or None
@@ -144,6 +153,7 @@ class Comparison:
     take: Side
     pairs: tuple[ChunkPair, ...]
     extra: tuple[Span, ...]
+    repeated: tuple[tuple[int, Span], ...]
     distance: float | None
     tempo: float | None
     warnings: tuple[str, ...] = ()
@@ -205,8 +215,12 @@ def prepare(recording: Recording, params: CompareParams) -> Prepared:
     split = segment(recording, params.split)
     rate = recording.sample_rate
     chunks = tuple(Span(chunk.start / rate, chunk.stop / rate) for chunk in split.chunks)
-    features = extract_features(split.source, _whole_recipe(params))
-    return Prepared(split.source, chunks, features, split.warnings)
+    recipe = _whole_recipe(params)
+    mono = resample(mix_down(split.source), recipe.sample_rate)
+    features = extract_features(mono, recipe)
+    levels = frame_levels(mono.samples, recipe.mfcc.hop_length)
+    track = Track(features, levels, [_frames(chunk, recipe, len(features)) for chunk in chunks])
+    return Prepared(split.source, chunks, track, split.warnings)
 
 
 def _whole_recipe(params: CompareParams) -> Recipe:
@@ -216,24 +230,32 @@ def _whole_recipe(params: CompareParams) -> Recipe:
 
 def compare_prepared(reference: Prepared, take: Prepared, *, params: CompareParams) -> Comparison:
     """Compare as `compare` does, with what `prepare` made of both recordings with the same `params`."""
-    if params.by == "index":
-        spans = [*take.chunks[: len(reference.chunks)]]
-        found: list[Span | None] = [*spans, *[None] * (len(reference.chunks) - len(spans))]
-        extra = take.chunks[len(reference.chunks) :]
-    else:
-        found, extra = _place_by_time(reference, take, params)
-    pairs = tuple(_pairs(reference, take, found, params))
+    recipe = _whole_recipe(params)
+    alignment = (
+        _by_index(reference, take) if params.by == "index" else align_chunks(reference.track, take.track)
+    )
+    pairs = tuple(_pairs(reference, take, alignment, params))
     matched = [pair for pair in pairs if pair.take is not None]
     return Comparison(
-        params.recipe,
-        _side(reference),
-        _side(take),
-        pairs,
-        extra,
-        _weighted_distance(matched),
-        _tempo([pair.reference for pair in matched], [pair.take for pair in matched if pair.take]),
-        _warnings(reference, take),
+        recipe=params.recipe,
+        reference=_side(reference),
+        take=_side(take),
+        pairs=pairs,
+        extra=tuple(_span(found, recipe, take) for found in alignment.extra),
+        repeated=tuple((found.index, _span(found.take, recipe, take)) for found in alignment.repeated),
+        distance=_weighted_distance(matched),
+        tempo=_tempo([pair.reference for pair in matched], [pair.take for pair in matched if pair.take]),
+        warnings=_warnings(reference, take),
     )
+
+
+def _by_index(reference: Prepared, take: Prepared) -> Alignment:
+    ours, theirs = reference.track.chunks, [FrameRange(*chunk) for chunk in take.track.chunks]
+    matches = [
+        ChunkMatch(k, "matched", theirs[k], 1.0) if k < len(theirs) else ChunkMatch(k, "missing", None, 1.0)
+        for k in range(len(ours))
+    ]
+    return Alignment(tuple(matches), tuple(theirs[len(ours) :]), ())
 
 
 def distance_matrix(
@@ -272,37 +294,34 @@ def matrix_prepared(reference: Prepared, take: Prepared, *, params: CompareParam
 
 
 def _pairs(
-    reference: Prepared, take: Prepared, found: Sequence[Span | None], params: CompareParams
+    reference: Prepared, take: Prepared, alignment: Alignment, params: CompareParams
 ) -> Iterator[ChunkPair]:
     recipe = find_recipe(params.recipe)
     silent_since = (0.0, 0.0)
-    for index, (chunk, span) in enumerate(zip(reference.chunks, found, strict=True)):
+    for match, chunk in zip(alignment.matches, reference.chunks, strict=True):
         pause_s = max(0.0, chunk.start_s - silent_since[0])
-        if span is None:
-            yield ChunkPair(index, "missing", chunk, pause_before_s=(pause_s, None))
+        if match.take is None:
+            yield ChunkPair(
+                match.index, "missing", chunk, None, match.confidence, pause_before_s=(pause_s, None)
+            )
             silent_since = (chunk.end_s, silent_since[1])
             continue
+        span = _span(match.take, _whole_recipe(params), take)
         distance = _distance(
             _features_of(reference, chunk, recipe), _features_of(take, span, recipe), recipe, params
         )
-        pauses_s = (pause_s, max(0.0, span.start_s - silent_since[1]))
-        yield ChunkPair(index, "matched", chunk, span, distance, _tempo([chunk], [span]), pauses_s)
+        yield ChunkPair(
+            index=match.index,
+            status="matched",
+            reference=chunk,
+            take=span,
+            confidence=match.confidence,
+            reordered=match.status == "reordered",
+            distance=distance,
+            tempo=_tempo([chunk], [span]),
+            pause_before_s=(pause_s, max(0.0, span.start_s - silent_since[1])),
+        )
         silent_since = (chunk.end_s, span.end_s)
-
-
-def _place_by_time(
-    reference: Prepared, take: Prepared, params: CompareParams
-) -> tuple[list[Span | None], tuple[Span, ...]]:
-    """Find what answers to each chunk of the reference, and what the take says beyond that."""
-    recipe = _whole_recipe(params)
-    alignment = align_chunks(
-        reference.features,
-        take.features,
-        [_frames(chunk, recipe) for chunk in reference.chunks],
-        [_frames(chunk, recipe) for chunk in take.chunks],
-    )
-    spans = [None if found is None else _span(found, recipe) for found in alignment.spans]
-    return spans, tuple(_span(found, recipe) for found in alignment.extra)
 
 
 def _distance(a: Features, b: Features, recipe: Recipe, params: CompareParams) -> float:
@@ -317,17 +336,21 @@ def _features_of(side: Prepared, span: Span, recipe: Recipe) -> Features:
         rate = side.recording.sample_rate
         samples = side.recording.samples[round(span.start_s * rate) : max(round(span.end_s * rate), 1)]
         return extract_features(replace(side.recording, samples=samples), recipe)
-    start, stop = _frames(span, recipe)
-    start = min(start, len(side.features) - 1)
-    return side.features[start : max(stop, start + 1)]
+    start, stop = _frames(span, recipe, len(side.track.features))
+    return side.track.features[start:stop]
 
 
-def _frames(span: Span, recipe: Recipe) -> tuple[int, int]:
-    return round(span.start_s / recipe.hop_s), round(span.end_s / recipe.hop_s)
+def _frames(span: Span, recipe: Recipe, n_frames: int) -> tuple[int, int]:
+    """Return a stretch in frames: half-open, inside the recording, at least one."""
+    start = min(round(span.start_s / recipe.hop_s), n_frames - 1)
+    return start, min(max(round(span.end_s / recipe.hop_s), start + 1), n_frames)
 
 
-def _span(frames: tuple[int, int], recipe: Recipe) -> Span:
-    return Span(frames[0] * recipe.hop_s, frames[1] * recipe.hop_s)
+def _span(frames: FrameRange, recipe: Recipe, side: Prepared) -> Span:
+    """Return a stretch in seconds; where it is a chunk of that side, the chunk's own."""
+    if frames in side.track.chunks:
+        return side.chunks[side.track.chunks.index(frames)]
+    return Span(frames.start * recipe.hop_s, min(frames.stop * recipe.hop_s, side.recording.duration_s))
 
 
 def _weighted_distance(pairs: Sequence[ChunkPair]) -> float | None:

@@ -163,6 +163,30 @@ def extract_features(recording: Recording, recipe: Recipe) -> Features:
     return np.hstack([features, deltas(features)]) if recipe.deltas else np.ascontiguousarray(features)
 
 
+def frame_levels(samples: NDArray[np.floating], hop_length: int) -> NDArray[np.float32]:
+    """Measure the level around each frame: of `hop_length` samples on either side of its center.
+
+    Parameters
+    ----------
+    samples : float, shape (n,)
+        Mono, in [-1, 1].
+    hop_length : int
+        Samples from frame to frame, as in `MfccParams`.
+
+    Returns
+    -------
+    float32, shape (1 + n // hop_length,)
+        dBFS, at least -100: one a frame of `mfcc` with centering.
+    """
+    n_frames = 1 + len(samples) // hop_length
+    padded = np.zeros((n_frames + 1) * hop_length, np.float32)
+    padded[hop_length : hop_length + len(samples)] = samples
+    halves = padded.reshape(-1, hop_length)
+    squares = np.einsum("ij,ij->i", halves, halves)
+    powers = (squares[:-1] + squares[1:]) / np.float32(2 * hop_length)
+    return 10 * np.log10(np.maximum(powers, np.float32(_POWER_FLOOR)))
+
+
 def mfcc(samples: NDArray[np.floating], sample_rate: int, *, params: MfccParams | None = None) -> Features:
     """Compute mel-frequency cepstral coefficients.
 

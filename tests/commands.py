@@ -1,9 +1,11 @@
-"""What a run of the command line gives back."""
+"""Where the project is, and what a run of its command line gives back."""
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
+ROOT = Path(__file__).resolve().parent.parent
 SPANS_S = [(0.7, 2.1), (3.0, 4.4), (5.4, 6.6)]  # where the reference of the command line's tests speaks
 
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
+from commands import ROOT
 
 
 @pytest.fixture(scope="session")

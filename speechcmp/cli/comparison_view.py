@@ -37,6 +37,7 @@ def as_json(result: Comparison) -> dict[str, Any]:
         },
         "chunks": [_pair_json(pair) for pair in result.pairs],
         "extra": [span._asdict() for span in result.extra],
+        "repeated": [{"index": index, **span._asdict()} for index, span in result.repeated],
         "warnings": list(result.warnings),
     }
 
@@ -50,6 +51,8 @@ def _pair_json(pair: ChunkPair) -> dict[str, Any]:
     return {
         "index": pair.index,
         "status": pair.status,
+        "confidence": pair.confidence,
+        "reordered": pair.reordered,
         "reference": pair.reference._asdict(),
         "take": pair.take._asdict() if pair.take else None,
         "distance": pair.distance,
@@ -90,15 +93,21 @@ def print_table(result: Comparison) -> None:
         if pair.take is None or pair.distance is None:
             table.add_row(str(pair.index), _times(pair.reference), "–", "–", "–", "[yellow]missing[/]")
             continue
-        drawn = f"[cyan]{bar(pair.distance / farthest)}[/]"
+        drawn = f"[cyan]{bar(pair.distance / farthest)}[/]" + (
+            " [yellow]out of order[/]" if pair.reordered else ""
+        )
         times = (_times(pair.reference), _times(pair.take))
         table.add_row(str(pair.index), *times, number(pair.tempo), number(pair.distance, 3), drawn)
     out = console()
-    out.print(f"[bold]{shown(result.take.name)}[/] against [bold]{shown(result.reference.name)}[/]")
+    out.print(
+        f"[bold]{shown(result.take.name)}[/] against [bold]{shown(result.reference.name)}[/]", soft_wrap=True
+    )
     out.print(table)
     for span in result.extra:
         out.print(f"[yellow]extra[/] in the take: {_times(span)}")
-    out.print(_overall(result), "\n")
+    for index, span in result.repeated:
+        out.print(f"[yellow]repeated[/] in the take: chunk {index} at {_times(span)}")
+    out.print(_overall(result), "\n", soft_wrap=True)
 
 
 def _times(span: Span) -> str:

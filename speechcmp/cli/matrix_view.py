@@ -52,7 +52,8 @@ def print_table(result: DistanceMatrix) -> None:
         table.add_row(str(i), *cells)
     out = console()
     out.print(
-        f"[bold]{shown(result.take.name)}[/] (columns) against [bold]{shown(result.reference.name)}[/] (rows)"
+        f"[bold]{shown(result.take.name)}[/] (columns) against [bold]{shown(result.reference.name)}[/] (rows)",
+        soft_wrap=True,
     )
     out.print(table)
     out.print(f"distances: {shown(result.recipe)}; the nearest of each row is bold\n")

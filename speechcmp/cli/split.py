@@ -212,7 +212,7 @@ def _print_table(outcome: Outcome) -> None:
         table.add_row(str(row["index"]), *times, f"[cyan]{bar(row['duration_s'] / longest)}[/]", *written)
     out = console()
     out.print(table)
-    out.print(_summary(outcome), "\n")
+    out.print(_summary(outcome), "\n", soft_wrap=True)
 
 
 def _summary(outcome: Outcome) -> str:
