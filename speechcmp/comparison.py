@@ -127,6 +127,16 @@ class Side:
     duration_s: float
 
 
+class Copy(NamedTuple):
+    """The take is the reference itself, or a piece of it, played back.
+
+    `offset_s`: where the take starts in the reference; `confidence`: 0 to 1.
+    """
+
+    offset_s: float
+    confidence: float
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A take held against a reference.
@@ -146,6 +156,8 @@ class Comparison:
     tempo : float or None
         Time the take needs for the matched chunks / time the reference needs.
     warnings : tuple of str
+    copy : Copy or None
+        Set where copies are looked for, and the take is one.
     """
 
     recipe: str
@@ -157,6 +169,7 @@ class Comparison:
     distance: float | None
     tempo: float | None
     warnings: tuple[str, ...] = ()
+    copy: Copy | None = None
 
     @property
     def n_missing(self) -> int:

@@ -12,6 +12,9 @@ import typer
 
 from speechcmp.cli.compare import compare
 from speechcmp.cli.doctor import doctor
+from speechcmp.cli.identify import identify
+from speechcmp.cli.index import index
+from speechcmp.cli.library import app as library
 from speechcmp.cli.settings import default_values, read_settings
 from speechcmp.cli.split import split
 from speechcmp.errors import ParameterError, SpeechcmpError
@@ -25,8 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (split, compare, doctor):
+for verb in (split, compare, index, identify, doctor):
     app.command()(verb)
+app.add_typer(library, name="library")
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,5 +1,6 @@
 """``speechcmp compare``: one reference, one or more takes, a distance for every chunk."""
 
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -42,6 +43,14 @@ def compare(
             "--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."
         ),
     ] = None,
+    flag_copies: Annotated[
+        bool,
+        typer.Option(
+            "--flag-copies",
+            envvar="SPEECHCMP_FLAG_COPIES",
+            help="Say when a take is a copy of the reference.",
+        ),
+    ] = False,
     recursive: options.RecursiveOption = False,
     min_silence_len: options.MinSilenceOption = 500,
     silence_thresh: options.SilenceThreshOption = "auto",
@@ -59,6 +68,8 @@ def compare(
     from speechcmp.comparison import CompareParams
 
     names = expand_inputs(takes, recursive=recursive)
+    if by == "matrix" and flag_copies:
+        raise ParameterError("--flag-copies: --by matrix has no place for it; use --by time or index")
     if reference == "-" and "-" in names:
         raise ParameterError("-: standard input can be read only once; name a file for the other side")
     split = options.split_params(
@@ -69,7 +80,9 @@ def compare(
     results, n_failed = [], 0
     for name in track(names, total=len(names), what="Comparing"):
         try:
-            results.append(_compare_one(prepared, name, params, matrix=by == "matrix"))
+            results.append(
+                _compare_one(prepared, name, params, matrix=by == "matrix", flag_copies=flag_copies)
+            )
         except SpeechcmpError as error:
             if len(names) == 1 or isinstance(error, ParameterError):
                 raise
@@ -87,16 +100,38 @@ def _prepare(name: str, params: "CompareParams") -> "Prepared":
 
 
 def _compare_one(
-    reference: "Prepared", name: str, params: "CompareParams", *, matrix: bool
+    reference: "Prepared", name: str, params: "CompareParams", *, matrix: bool, flag_copies: bool
 ) -> "Comparison | DistanceMatrix":
-    from speechcmp.cli.output import warn
     from speechcmp.comparison import compare_prepared, matrix_prepared
 
     take = _prepare(name, params)
-    result = (matrix_prepared if matrix else compare_prepared)(reference, take, params=params)
-    for warning in result.warnings:
-        warn(warning)
+    if matrix:
+        table = matrix_prepared(reference, take, params=params)
+        _warn(table.warnings)
+        return table
+    result = compare_prepared(reference, take, params=params)
+    if flag_copies:
+        result = _flag_copy(result, reference, take)
+    _warn(result.warnings)
     return result
+
+
+def _warn(warnings: tuple[str, ...]) -> None:
+    from speechcmp.cli.output import warn
+
+    for warning in warnings:
+        warn(warning)
+
+
+def _flag_copy(result: "Comparison", reference: "Prepared", take: "Prepared") -> "Comparison":
+    from speechcmp.comparison import Copy
+    from speechcmp.identify import find_copy
+
+    match = find_copy(reference.recording, take.recording)
+    if match is None:
+        return result
+    text = f"{take.recording.name}: is a copy of {reference.recording.name}, from {match.offset_s:.2f} s on"
+    return replace(result, copy=Copy(match.offset_s, match.confidence), warnings=(*result.warnings, text))
 
 
 def _print(results: list[Any], view: ModuleType, output_format: str, *, single: bool) -> None:

@@ -26,6 +26,7 @@ def as_json(result: Comparison) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "recipe": result.recipe,
+        **({"copy": result.copy._asdict()} if result.copy else {}),
         "reference": side_json(result.reference),
         "take": side_json(result.take),
         "overall": {

@@ -97,6 +97,23 @@ MaxChunkOption = Annotated[
 RecursiveOption = Annotated[
     bool, typer.Option("--recursive", "-r", help="Look for recordings in the folders of a folder, too.")
 ]
+DbOption = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        envvar="SPEECHCMP_DB",
+        metavar="URL",
+        show_envvar=True,
+        help="sqlite:///FILE or mysql://user@host/name; by default a file in your data folder. "
+        "A password comes from SPEECHCMP_DB_PASSWORD or ~/.my.cnf.",
+    ),
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", "-j", envvar="SPEECHCMP_JOBS", metavar="N", help="Processes; all cores by default."
+    ),
+]
 
 
 def split_params(

@@ -1,0 +1,211 @@
+"""Where the take says what a chunk of the reference says, whatever its pauses.
+
+@@
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from speechcmp.errors import ParameterError
+from speechcmp.warping import AlignParams, FrameRange, Mask, Placed, Problem, Speech, Track, best_place, warp
+
+__all__ = [
+    "AlignParams",
+    "Alignment",
+    "ChunkMatch",
+    "FrameRange",
+    "Repeat",
+    "Status",
+    "Track",
+    "align_chunks",
+]
+
+Status = Literal["matched", "reordered", "missing"]
+
+_LONG_CELLS = 4e7  # more are warped in windows around a coarser warping
+_MAX_CELLS = 4e8  # of that one
+_COARSE = 4
+_SHORTEST = 0.4  # of a chunk's length: shorter stretches can't hold it
+_SHORTEST_EXTRA = 25  # frames of speech
+_SAME_VOICE = 0.15  # what each bin must save, where a voice is compared with itself
+_MARGIN = 10  # frames of silence kept around a span
+_TRUST = (-0.2, 11.9)  # logistic in what a bin saves
+_TRUST_MISSING = 0.72
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkMatch:
+    """A chunk of the reference and its place in the take.
+
+    Attributes
+    ----------
+    index : int
+        Of the reference chunk.
+    status : {"matched", "reordered", "missing"}
+    take : FrameRange or None
+        None if it is missing.
+    confidence : float
+        Share of such findings, 0 to 1, that were right on the readings it was fitted to.
+    """
+
+    index: int
+    status: Status
+    take: FrameRange | None
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A stretch of the take that says once more what reference chunk `index` says."""
+
+    index: int
+    take: FrameRange
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Reference chunks on the take's time.
+
+    Attributes
+    ----------
+    matches : tuple of ChunkMatch
+        One for each reference chunk.
+    extra : tuple of FrameRange
+        Speech of the take that answers to nothing in the reference.
+    repeated : tuple of Repeat
+    """
+
+    matches: tuple[ChunkMatch, ...]
+    extra: tuple[FrameRange, ...]
+    repeated: tuple[Repeat, ...]
+
+
+def align_chunks(reference: Track, take: Track, *, params: AlignParams | None = None) -> Alignment:
+    """Find each chunk of the reference in the take.
+
+    Parameters
+    ----------
+    reference, take : Track
+        Made by the same recipe.
+    params : AlignParams, optional
+
+    Returns
+    -------
+    Alignment
+
+    Raises
+    ------
+    ParameterError
+        The features differ in dimensions, or bins are too short.
+
+    References
+    ----------
+    Ney (1984), IEEE Trans. ASSP 32(2), 263-271: one warping through a row of words. Here a word may be left
+    out, and the take may say more than the words.
+    """
+    params = params or AlignParams()
+    n_dims, n_dims_take = reference.features.shape[1], take.features.shape[1]
+    if n_dims != n_dims_take:
+        raise ParameterError(f"features: {n_dims} dimensions in the reference, {n_dims_take} in the take")
+    if params.bin_frames < 2:
+        raise ParameterError(f"bin_frames: {params.bin_frames} is too few; give at least 2")
+    if not reference.chunks or not take.chunks:
+        lost = tuple(ChunkMatch(k, "missing", None, 1.0) for k in range(len(reference.chunks)))
+        return Alignment(lost, tuple(FrameRange(*chunk) for chunk in take.chunks), ())
+    sides = Speech.of(reference, params), Speech.of(take, params)
+    problem = Problem.build(*sides, params)
+    n, m = len(problem.reference.units), len(problem.take.units)
+    windows = [(0, m)] * len(reference.chunks)
+    if n * m > _LONG_CELLS:
+        coarse = Problem.build(*sides, params, scale=max(_COARSE, math.sqrt(n * m / _MAX_CELLS)))
+        anywhere = [(0, len(coarse.take.units))] * len(windows)
+        windows = problem.windows(coarse.ranges(warp(coarse, anywhere)))
+    return _name(problem, warp(problem, windows), take)
+
+
+def _name(problem: Problem, placed: list[Placed | None], take: Track) -> Alignment:
+    """Say what became of each chunk, and what the rest of the take is."""
+    covered = np.zeros(len(problem.take.starts), bool)
+    for place in placed:
+        if place:
+            covered[place.start : place.stop] = True
+    moved: dict[int, Placed] = {}
+    repeated = []
+    for chunk, place in _candidates(problem, placed, covered):
+        if covered[place.start : place.stop].any():
+            continue
+        covered[place.start : place.stop] = True
+        if placed[chunk] is None and chunk not in moved:
+            moved[chunk] = place
+        else:
+            repeated.append(Repeat(chunk, _frames(problem, place.start, place.stop)))
+    matches = tuple(_match(problem, chunk, place, moved.get(chunk)) for chunk, place in enumerate(placed))
+    return Alignment(matches, _extra(problem, covered, take), tuple(sorted(repeated, key=lambda r: r.take)))
+
+
+def _match(problem: Problem, chunk: int, place: Placed | None, moved: Placed | None) -> ChunkMatch:
+    found = place or moved
+    if found is None:
+        return ChunkMatch(chunk, "missing", None, _TRUST_MISSING)
+    confidence = 1 / (1 + math.exp(-_TRUST[0] - _TRUST[1] * found.gain))
+    span = _frames(problem, found.start, found.stop)
+    return ChunkMatch(chunk, "matched" if place else "reordered", span, round(confidence, 3))
+
+
+def _candidates(
+    problem: Problem, placed: Sequence[Placed | None], covered: Mask
+) -> list[tuple[int, Placed]]:
+    """Find each chunk in each stretch of the take that is not covered yet; the best come first.
+
+    Whether a chunk is said again is judged by how the take said it before: in the same voice.
+    """
+    found = []
+    for chunk, (lo, hi) in enumerate(problem.windows(problem.ranges(placed))):
+        known = placed[chunk]
+        rows = problem.take.units[known.start : known.stop] if known else problem.rows(chunk)
+        for start, stop in _runs(~covered[lo:hi]):
+            if len(rows) and stop - start >= len(rows) * _SHORTEST:
+                place = best_place(problem, rows, lo + start, lo + stop)
+                if place.gain > (_SAME_VOICE if known else 0):
+                    found.append((chunk, place))
+    return sorted(found, key=lambda item: -item[1].gain)
+
+
+def _runs(mask: Mask) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _frames(problem: Problem, start: int, stop: int) -> FrameRange:
+    """Turn bins into frames: from their first to their last speech, with a little of the silence around."""
+    lo, hi = int(problem.take.starts[start]), int(problem.take.stops[stop - 1])
+    inner = np.flatnonzero(problem.speech[lo:hi])
+    if not len(inner):
+        return FrameRange(lo, hi)
+    first, last = lo + int(inner[0]), lo + int(inner[-1]) + 1
+    before, after = (
+        problem.speech[max(0, first - 2 * _MARGIN) : first][::-1],
+        problem.speech[last : last + 2 * _MARGIN],
+    )
+    return FrameRange(first - _silent(before) // 2, last + _silent(after) // 2)
+
+
+def _silent(speech: Mask) -> int:
+    return int(speech.argmax()) if speech.any() else len(speech)
+
+
+def _extra(problem: Problem, covered: Mask, take: Track) -> tuple[FrameRange, ...]:
+    """Return what is left of each chunk of the take, if it is long enough to be a word."""
+    found = []
+    for start, stop in _runs(~covered):
+        lo, hi = int(problem.take.starts[start]), int(problem.take.stops[stop - 1])
+        for chunk_start, chunk_stop in take.chunks:
+            a, b = max(lo, chunk_start), min(hi, chunk_stop)
+            inner = np.flatnonzero(problem.speech[a:b])
+            if len(inner) >= _SHORTEST_EXTRA:
+                found.append(FrameRange(a + int(inner[0]), a + int(inner[-1]) + 1))
+    return tuple(found)

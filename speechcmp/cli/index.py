@@ -1,0 +1,88 @@
+"""``speechcmp index``: recordings into the fingerprint library."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from speechcmp.cli import options
+from speechcmp.cli.inputs import STDIN, expand_inputs
+from speechcmp.errors import ParameterError
+
+if TYPE_CHECKING:
+    from speechcmp.ingest import Ingested, IngestFailure
+
+SCHEMA = "speechcmp.index/1"
+CSV_COLUMNS = ("path", "status", "recording_id", "hashes", "duration_s", "reason")
+
+
+def index(
+    inputs: Annotated[list[str], typer.Argument(help="Recordings, quoted globs or folders.")],
+    *,
+    db: options.DbOption = None,
+    output_format: options.FormatOption = "table",
+    preset: Annotated[
+        Literal["speech", "dejavu"],
+        typer.Option(
+            "--preset", envvar="SPEECHCMP_PRESET", help="How to fingerprint; a library holds one kind."
+        ),
+    ] = "speech",
+    limit: Annotated[
+        float | None, typer.Option("--limit", metavar="SECONDS", help="Fingerprint only the head of each.")
+    ] = None,
+    jobs: options.JobsOption = None,
+    recursive: options.RecursiveOption = False,
+) -> int:
+    """Put recordings into the fingerprint library, to be found by `identify`."""
+    from speechcmp.cli import output
+    from speechcmp.cli.library import open_library
+    from speechcmp.cli.progress import track
+    from speechcmp.ingest import ingest
+    from speechcmp.peaks import PRESETS
+
+    names = expand_inputs(inputs, recursive=recursive)
+    if STDIN in names:
+        raise ParameterError("-: a stream has no file to come back to; save it first")
+    rows = []
+    with open_library(db) as store:
+        done = ingest(names, store, params=PRESETS[preset], n_jobs=jobs, limit_s=limit)
+        for row in track(done, total=len(names), what="Fingerprinting"):
+            rows.append(as_row(row))
+            if rows[-1]["status"] == "failed":
+                output.complain(rows[-1]["reason"])
+            if output_format == "jsonl":
+                output.print_json_line({"schema": SCHEMA, **rows[-1]})
+    if output_format == "json":
+        output.print_json({"schema": SCHEMA, "recordings": rows})
+    elif output_format == "csv":
+        output.print_csv(CSV_COLUMNS, rows)
+    elif output_format == "table":
+        _print_table(rows)
+    n_failed = sum(row["status"] == "failed" for row in rows)
+    return 0 if not n_failed else 3 if n_failed < len(rows) else 1
+
+
+def as_row(row: "Ingested | IngestFailure") -> dict[str, Any]:
+    """Return what became of an input."""
+    from speechcmp.ingest import IngestFailure
+
+    if isinstance(row, IngestFailure):
+        return {"path": row.path, "status": "failed", "reason": row.reason}
+    kept = {"path": row.path, "status": "known" if row.known else "added", "recording_id": row.recording_id}
+    return kept if row.known else {**kept, "hashes": row.n_hashes, "duration_s": row.duration_s}
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from speechcmp.cli.output import console, shown
+
+    out = console()
+    for row in rows:
+        if row["status"] == "known":
+            text = f"{shown(row['path'])}: known already as recording {row['recording_id']}, skipped"
+            out.print(text, soft_wrap=True)
+    added = [row for row in rows if row["status"] == "added"]
+    n_known = sum(row["status"] == "known" for row in rows)
+    n_failed = len(rows) - len(added) - n_known
+    hashes, seconds = (sum(row[key] for row in added) for key in ("hashes", "duration_s"))
+    out.print(
+        f"[bold]{len(added)}[/] added ({hashes:,} hashes, {seconds / 60:.1f} min), {n_known} known, {n_failed} failed"
+    )

@@ -1,0 +1,310 @@
+"""Fill a store: workers fingerprint, one writer stores many recordings a transaction."""
+
+import functools
+import hashlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechcmp.audio import AudioFile, open_audio
+from speechcmp.errors import AudioError, ParameterError, SpeechcmpError
+from speechcmp.fingerprint import landmarks
+from speechcmp.peaks import SPEECH, FingerprintParams
+from speechcmp.store import NewRecording, Preset, Store
+
+_BATCH_HASHES = 250_000  # a transaction of two seconds
+_BATCH_RECORDINGS = 500
+_BATCH_S = 5.0
+_IN_FLIGHT_A_JOB = 4
+_COMPACT_HASHES = 100_000
+_COMPACT_SHARE = 4
+
+
+class Ingested(NamedTuple):
+    """A recording that is in the library now.
+
+    `known` says that its content was there before; then nothing was fingerprinted, and `n_hashes` and
+    `duration_s` are 0.
+    """
+
+    path: str
+    recording_id: int
+    known: bool
+    n_hashes: int
+    duration_s: float
+
+
+class IngestFailure(NamedTuple):
+    """A file that could not be stored, and why."""
+
+    path: str
+    reason: str
+
+
+Row = Ingested | IngestFailure
+
+
+class Fingerprint(NamedTuple):
+    """What is extracted from a file: hashes (k, 10), their frames (k,), and how much was heard."""
+
+    hashes: NDArray[np.uint8]
+    offsets: NDArray[np.uint32]
+    duration_s: float
+    sample_rate: int
+    whole: bool
+
+
+Extract = Callable[[str, FingerprintParams, float | None], Fingerprint]
+
+
+class _Digested(NamedTuple):
+    path: str
+    content_sha1: bytes
+
+
+def fingerprint_file(path: str, params: FingerprintParams, limit_s: float | None) -> Fingerprint:
+    """Fingerprint a file, or its first `limit_s` seconds, in blocks.
+
+    Raises
+    ------
+    AudioError
+        The file can't be read, or has nothing to be known by.
+    """
+    file = open_audio(path)
+    found = landmarks(_mono_blocks(file), file.sample_rate, params=params, limit_s=limit_s)
+    if not len(found):
+        raise AudioError(f"{file.name}: no landmarks (silent, or shorter than a window); nothing to store")
+    whole = limit_s is None or limit_s >= file.duration_s
+    duration_s = file.duration_s if limit_s is None else min(limit_s, file.duration_s)
+    return Fingerprint(found.hashes, found.anchor_frames, duration_s, file.sample_rate, whole)
+
+
+def _mono_blocks(file: AudioFile) -> Iterator[NDArray[np.float32]]:
+    scale = np.float32(2.0 ** (1 - 8 * file.sample_width))
+    for block in file.pcm_blocks():
+        samples = block.astype(np.float32) * scale
+        yield samples[:, 0] if file.channels == 1 else samples.mean(axis=1, dtype=np.float32)
+
+
+def ingest(
+    paths: Iterable[str | Path],
+    store: Store,
+    *,
+    params: FingerprintParams = SPEECH,
+    n_jobs: int | None = None,
+    limit_s: float | None = None,
+    compact: bool = True,
+    extract: Extract = fingerprint_file,
+) -> Iterator[Row]:
+    """Fingerprint files and store them.
+
+    Killed at any moment and run again, it completes the work: what was stored is known, and nothing is stored
+    by half. Memory holds a few recordings' hashes a job and one batch, however many paths there are.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Read as needed.
+    store : Store
+        Used by the calling thread alone.
+    params : FingerprintParams
+        What to fingerprint with; a library holds one kind.
+    n_jobs : int, optional
+        Worker processes; all cores by default, and 1 works in this process. Workers are started afresh, so a
+        script needs its ``if __name__ == "__main__":``.
+    limit_s : float, optional
+        Fingerprint only the first seconds of each file.
+    compact : bool
+        Rewrite the library without gaps at the end of a run that made it a third larger or more.
+    extract : callable
+        What fingerprints a file; must be importable by the workers.
+
+    Yields
+    ------
+    Ingested or IngestFailure
+        One a path, as soon as it is known, in no order. A bad file is a failure with its reason; so is one
+        that has killed a worker twice.
+
+    Raises
+    ------
+    ParameterError
+        `n_jobs` or `limit_s` is not positive.
+    ParameterMismatchError, StoreError, StoreUnavailableError
+        The store can't take any more.
+    """
+    if (n_jobs is not None and n_jobs < 1) or (limit_s is not None and not limit_s > 0):
+        raise ParameterError(f"n_jobs, limit_s: must be above 0, given {n_jobs}, {limit_s}")
+    fingerprint = functools.partial(_fingerprint, params=params, limit_s=limit_s, extract=extract)
+    with _Workers(n_jobs or os.cpu_count() or 1) as workers:
+        digested = _through(workers, _digest, (os.fspath(path) for path in paths))
+        recordings = _through(workers, fingerprint, _unknown(digested, store))
+        yield from _written(recordings, store, Preset.of(params), compact=compact)
+
+
+def _digest(path: str) -> _Digested | IngestFailure:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - path may be anything open() takes
+            return _Digested(path, hashlib.file_digest(file, "sha1").digest())
+    except OSError as error:
+        return IngestFailure(path, f"{path}: {error.strerror or error}")
+
+
+def _fingerprint(
+    task: _Digested, *, params: FingerprintParams, limit_s: float | None, extract: Extract
+) -> tuple[str, NewRecording] | IngestFailure:
+    path = task.path
+    try:
+        found = extract(path, params, limit_s)
+        recording = NewRecording(
+            Path(path).name,
+            os.path.abspath(path),  # noqa: PTH100 - no links resolved: the path the user knows
+            task.content_sha1,
+            found.duration_s,
+            found.sample_rate,
+            found.hashes,
+            found.offsets,
+            "whole" if found.whole else "head",
+        )
+    except SpeechcmpError as error:
+        return IngestFailure(path, str(error))
+    except Exception as error:  # noqa: BLE001 - whatever one file does, the others are worth having
+        return IngestFailure(path, f"{path}: {type(error).__name__}: {error}")
+    return path, recording
+
+
+def _unknown(items: Iterable[Any], store: Store) -> Iterator[Any]:
+    """Pass on what is new to the store; of the rest, say so."""
+    for item in items:
+        ids = store.known([item.content_sha1]) if isinstance(item, _Digested) else {}
+        yield Ingested(item.path, ids[item.content_sha1], True, 0, 0.0) if ids else item
+
+
+def _written(recordings: Iterable[Any], store: Store, preset: Preset, *, compact: bool) -> Iterator[Row]:
+    batch: list[tuple[str, NewRecording]] = []
+    n_waiting = n_added = 0
+    started = time.monotonic()
+    for item in recordings:
+        if isinstance(item, Row):
+            yield item
+            continue
+        if not batch:
+            started = time.monotonic()
+        batch.append(item)
+        n_waiting += len(item[1].hashes)
+        late = time.monotonic() - started > _BATCH_S
+        if late or n_waiting >= _BATCH_HASHES or len(batch) >= _BATCH_RECORDINGS:
+            yield from _stored(batch, store, preset)
+            n_added += n_waiting
+            batch, n_waiting = [], 0
+    if batch:
+        yield from _stored(batch, store, preset)
+    n_added += n_waiting
+    if compact and n_added >= _COMPACT_HASHES and n_added * _COMPACT_SHARE >= store.info().n_hashes:
+        store.compact()
+
+
+def _stored(batch: list[tuple[str, NewRecording]], store: Store, preset: Preset) -> Iterator[Row]:
+    outcome = store.add_many([recording for _, recording in batch], preset)
+    for (path, recording), (recording_id, known) in zip(batch, outcome, strict=True):
+        n_hashes = 0 if known else len(recording.hashes)
+        yield Ingested(path, recording_id, known, n_hashes, 0.0 if known else recording.duration_s)
+
+
+def _through(workers: "_Workers", function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """Send items through the workers, a bounded number at a time; rows pass by."""
+    flying: dict[Future[Any], Any] = {}
+    waiting = iter(items)
+    more = True
+    while more or flying:
+        while more and len(flying) < workers.room:
+            item = next(waiting, None)
+            if item is None:
+                more = False
+            elif isinstance(item, Row):
+                yield item
+            else:
+                flying[workers.submit(function, item)] = item
+        for future in wait(flying, return_when=FIRST_COMPLETED).done:
+            yield workers.outcome(future, function, flying.pop(future))
+
+
+class _Workers:
+    """Processes that may die: a task they leave behind is tried once more, alone in a process."""
+
+    def __init__(self, n_jobs: int) -> None:
+        self._n_jobs = n_jobs
+        self.room = _IN_FLIGHT_A_JOB * n_jobs
+        self._pool = _processes(n_jobs) if n_jobs > 1 else _Here()
+        self._alone: Executor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pool in (self._pool, self._alone):
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
+
+    def submit(self, function: Callable[[Any], Any], item: Any) -> Future[Any]:  # noqa: ANN401
+        try:
+            return self._pool.submit(function, item)
+        except BrokenProcessPool:
+            self._pool.shutdown()
+            self._pool = _processes(self._n_jobs)
+            return self._pool.submit(function, item)
+
+    def outcome(self, future: Future[Any], function: Callable[[Any], Any], item: Any) -> Any:  # noqa: ANN401
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            # All tasks under way are lost with the pool; only alone does one show whether it was the cause.
+            return self._tried_alone(function, item)
+
+    def _tried_alone(self, function: Callable[[Any], Any], item: Any) -> Any:  # noqa: ANN401
+        for _ in range(2):
+            self._alone = self._alone or _processes(1)
+            try:
+                return self._alone.submit(function, item).result()
+            except BrokenProcessPool:
+                self._alone.shutdown()
+                self._alone = None
+        path = item if isinstance(item, str) else item.path
+        return IngestFailure(path, f"{path}: the worker died of it twice; check the file and the memory")
+
+
+class _Here(Executor):
+    """One job needs no other process."""
+
+    def submit(self, function: Callable[..., Any], /, *items: Any, **named: Any) -> Future[Any]:  # noqa: ANN401
+        future: Future[Any] = Future()
+        future.set_result(function(*items, **named))
+        return future
+
+
+def _processes(n_jobs: int) -> Executor:
+    # Spawned: a forked worker would hold the writer's connection, and locks of its threads.
+    spawning = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(n_jobs, mp_context=spawning, initializer=_prepare_worker)
+
+
+def _prepare_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the writer is interrupted, and ends the workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Leave no worker behind when the writer is killed: the pool's own would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,189 @@
+"""What a worker does with rows of a manifest: every recording read and prepared once, every pair compared.
+
+Prepared recordings are kept, the latest used ones, up to a number of bytes: rows come grouped by reference.
+"""
+
+import hashlib
+import os
+import time
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+from speechcmp.audio import load_recording
+from speechcmp.comparison import CompareParams, Prepared, compare_prepared, prepare
+from speechcmp.errors import SpeechcmpError
+from speechcmp.manifest import Row
+from speechcmp.records import brief_values
+
+_CACHE_BYTES = 64 << 20  # of prepared recordings, in each worker
+_CACHE_ENTRIES = 20_000  # failures weigh nothing
+
+Signature = tuple[int, int, int] | None
+
+
+class Scored(NamedTuple):
+    """A row and its record: what the manifest says, ``overall``, ``chunks`` and ``key``."""
+
+    row: Row
+    record: dict[str, Any]
+
+
+class Failure(NamedTuple):
+    """A row that could not be scored: the file that is to blame, and the error it gives by itself."""
+
+    row: Row
+    file: str
+    reason: str
+
+
+class Done(NamedTuple):
+    """What became of some rows, in their order, and how long it took."""
+
+    outcomes: list[Any]
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Side:
+    """A file as it was when it was read."""
+
+    signature: Signature
+    sha1: bytes
+    prepared: Prepared | None
+    reason: str
+    n_bytes: int
+
+
+def record_of(row: Row, values: dict[str, Any]) -> dict[str, Any]:
+    """Put a row's own words before what was worked out: ``overall``, ``chunks`` and ``key``."""
+    return {
+        "id": row.id,
+        "reference": row.reference,
+        "take": row.take,
+        **row.carried,
+        "overall": values["overall"],
+        "chunks": values["chunks"],
+        "key": values["key"],
+    }
+
+
+def score_rows(rows: list[Row], params: CompareParams) -> Done:
+    """Score rows; nothing that a file does is raised."""
+    started = time.perf_counter()
+    outcomes = [_score(row, params) for row in rows]
+    return Done(outcomes, time.perf_counter() - started)
+
+
+def key_rows(rows: list[Row], params: CompareParams) -> Done:
+    """Work out the rows' content keys without scoring them; None where a file can't be read."""
+    started = time.perf_counter()
+    made_by = _made_by(params)
+    digests: dict[str, bytes | None] = {}
+    for row in rows:
+        for path in (row.reference_path, row.take_path):
+            if path not in digests:
+                digests[path] = _sha1(path)
+    keys: list[str | None] = []
+    for row in rows:
+        ours, theirs = digests[row.reference_path], digests[row.take_path]
+        keys.append(content_key(ours, theirs, made_by) if ours and theirs else None)
+    return Done(keys, time.perf_counter() - started)
+
+
+def content_key(reference_sha1: bytes, take_sha1: bytes, made_by: bytes) -> str:
+    """Name a result by all it depends on."""
+    return hashlib.sha1(reference_sha1 + take_sha1 + made_by, usedforsecurity=False).hexdigest()
+
+
+@cache
+def _made_by(params: CompareParams) -> bytes:
+    text = repr((version("speechcmp"), sorted(asdict(params).items())))
+    return hashlib.sha1(text.encode(), usedforsecurity=False).digest()
+
+
+def _score(row: Row, params: CompareParams) -> Scored | Failure:
+    name = row.reference
+    try:
+        reference = _CACHE.side(row.reference_path, row.reference, params)
+        if reference.prepared is None:
+            return Failure(row, row.reference, reference.reason)
+        name = row.take
+        take = _CACHE.side(row.take_path, row.take, params)
+        if take.prepared is None:
+            return Failure(row, row.take, take.reason)
+        result = compare_prepared(reference.prepared, take.prepared, params=params)
+        values = brief_values(result)
+    except Exception as error:  # noqa: BLE001 - whatever one pair does, the others are worth having
+        return Failure(row, name, _reason(name, error))
+    values["key"] = content_key(reference.sha1, take.sha1, _made_by(params))
+    return Scored(row, record_of(row, values))
+
+
+def _reason(name: str, error: Exception) -> str:
+    return str(error) if isinstance(error, SpeechcmpError) else f"{name}: {type(error).__name__}: {error}"
+
+
+def _read(path: str, name: str, params: CompareParams, signature: Signature) -> _Side:
+    try:
+        # The key before the samples: of a file that changes in between, the next run takes notice.
+        sha1 = _sha1(path) or b""
+        prepared = prepare(load_recording(path, mono=False, name=name), params)
+    except Exception as error:  # noqa: BLE001 - as above
+        return _Side(signature, b"", None, _reason(name, error), 0)
+    track = prepared.track
+    arrays = (prepared.recording.samples, track.features, track.level_db)
+    return _Side(signature, sha1, prepared, "", sum(array.nbytes for array in arrays))
+
+
+def _sha1(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a million rows
+            return hashlib.file_digest(file, "sha1").digest()
+    except OSError:
+        return None
+
+
+def _signature(path: str) -> Signature:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a million rows
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+class SideCache:
+    """The recordings used last, up to `max_bytes`; a file that has changed since is read again."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._n_bytes = 0
+        self._sides: OrderedDict[tuple[str, str, CompareParams], _Side] = OrderedDict()
+
+    def side(self, path: str, name: str, params: CompareParams) -> _Side:
+        """Return a recording, read if need be."""
+        key = (path, name, params)
+        signature = _signature(path)
+        side = self._sides.get(key)
+        if side is None or side.signature != signature:
+            side = _read(path, name, params, signature)
+            self._keep(key, side)
+        self._sides.move_to_end(key)
+        return side
+
+    def _keep(self, key: tuple[str, str, CompareParams], side: _Side) -> None:
+        replaced = self._sides.pop(key, None)
+        self._n_bytes += side.n_bytes - (replaced.n_bytes if replaced else 0)
+        self._sides[key] = side
+        while len(self._sides) > 1 and (self._n_bytes > self._max_bytes or len(self._sides) > _CACHE_ENTRIES):
+            self._n_bytes -= self._sides.popitem(last=False)[1].n_bytes
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._sides.clear()
+        self._n_bytes = 0
+
+
+_CACHE = SideCache(_CACHE_BYTES)
