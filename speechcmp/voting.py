@@ -188,7 +188,7 @@ def accident_chance(votes: float, n_windows: int, ratio: float) -> float:
 
     Notes
     -----
-    # Where a hum makes the mean low, a few rare accidents must not count for many votes.
+    Measured with the `speech` preset on 5,800 clips of foreign speakers (0.5 to 10 s, clean, in white and pink
     noise and in babble) against libraries of 5 to 29,000 recordings. Of those against 29,000 (13 million
     hashes), 2 % were given an expectation below 0.1, 0.4 % below 0.03 and 0.07 % below 0.01: it errs on the
     safe side about five times.
