@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from speechcmp.audio import AudioFile, Recording, load_recording, normalize, open_audio
     from speechcmp.chunks import Chunk, split_at_silence
-    from speechcmp.comparison import ChunkPair, CompareParams, Comparison, Span, compare
+    from speechcmp.comparison import CompareParams, compare
     from speechcmp.dtw import WarpingPath, dtw_distance, dtw_distances, dtw_path
     from speechcmp.errors import (
         AudioError,
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
         StoreUnavailableError,
     )
     from speechcmp.features import MfccParams, Recipe, mfcc
+    from speechcmp.findings import ChunkPair, Comparison, Span
 
 _HOMES = {
     "audio": ("AudioFile", "Recording", "load_recording", "normalize", "open_audio"),
     "chunks": ("Chunk", "split_at_silence"),
-    "comparison": ("ChunkPair", "CompareParams", "Comparison", "Span", "compare"),
+    "comparison": ("CompareParams", "compare"),
+    "findings": ("ChunkPair", "Comparison", "Span"),
     "dtw": ("WarpingPath", "dtw_distance", "dtw_distances", "dtw_path"),
     "errors": (
         "AudioError",

@@ -8,32 +8,39 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.align import Alignment, ChunkMatch, FrameRange, Track, align_chunks
 from speechcmp.audio import Recording, mix_down, resample
-from speechcmp.dtw import dtw_distance, dtw_distances
-from speechcmp.errors import ParameterError
+from speechcmp.dtw import WarpingPath, dtw_distance, dtw_distances, dtw_path
 from speechcmp.fast_dtw import fastdtw_distance
-from speechcmp.features import RECIPES, Features, Recipe, extract_features, find_recipe, frame_levels
+from speechcmp.features import (
+    RECIPES,
+    Features,
+    Recipe,
+    extract_features,
+    find_recipe,
+    frame_levels,
+    speech_frames,
+)
+from speechcmp.findings import ChunkPair, Comparison, DistanceMatrix, Side, Span
+from speechcmp.mismatch import find_mismatches, local_costs
+from speechcmp.prosody import ProsodyTrace, compare_prosody, trace
+from speechcmp.score import (
+    MISSING,
+    Score,
+    ScoreModel,
+    combine,
+    measure_bands,
+    measure_chunk,
+    score,
+)
 from speechcmp.segment import SplitParams, segment
 
-Status = Literal["matched", "missing"]
-
-
-class Span(NamedTuple):
-    """A stretch of a recording; seconds from its start."""
-
-    start_s: float
-    end_s: float
-
-    @property
-    def duration_s(self) -> float:
-        return self.end_s - self.start_s
+_MARGIN_FRAMES = 5  # soft beginnings and endings of speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,11 @@ class CompareParams:
         Sakoe-Chiba band of the chunks' warping, a fraction of the longer side.
     split : SplitParams
         How both recordings are brought to one loudness and split.
+    details : {"scores", "all", "pitch"}
+        Distances and scores alone; with the worst stretches and prosody; and with pitch, which takes librosa
+        and its seconds of start-up.
+    model : ScoreModel or None
+        How differences become points; the shipped one by default.
     """
 
     recipe: str = "default"
@@ -60,6 +72,8 @@ class CompareParams:
     dtw: Literal["exact", "fastdtw"] = "exact"
     band: float | None = None
     split: SplitParams = field(default_factory=SplitParams)
+    details: Literal["scores", "all", "pitch"] = "all"
+    model: ScoreModel | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,128 +88,22 @@ class Prepared:
     track : Track
         Features of the whole recording, by the recipe that aligns and, unless it works on single chunks,
         compares; the level of each frame; the chunks in frames.
+    spoken : bool, shape (n_frames,)
+        Speech and 50 ms around it: what takes part in a distance, if the recipe leaves pauses out.
+    bands : float32, shape (n_frames, 40)
+        What scores are worked out from; see `speechcmp.score.measure_bands`.
+    prosody : ProsodyTrace or None
+        If details are asked for.
     warnings : tuple of str
     """
 
     recording: Recording
     chunks: tuple[Span, ...]
     track: Track
+    spoken: NDArray[np.bool_]
+    bands: Features
+    prosody: ProsodyTrace | None
     warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkPair:
-    """A chunk of the reference and what answers to it in the take.
-
-    Attributes
-    ----------
-    index : int
-        Of the reference chunk.
-    status : {"matched", "missing"}
-    reference : Span
-    take : Span or None
-        None if the take does not say it.
-    confidence : float
-        That the status is right, 0 to 1; see `speechcmp.align`.
-    reordered : bool
-        The take says it out of its order.
-    distance : float or None
-        Warping path's cost / (frames of the reference chunk + frames of the take's span).
-    tempo : float or None
-        Duration in the take / duration in the reference: above 1 is slower.
-    pause_before_s : tuple of (float, float or None)
-        Seconds of silence before it, in the reference and in the take.
-    """
-
-    index: int
-    status: Status
-    reference: Span
-    take: Span | None
-    confidence: float
-    reordered: bool = False
-    distance: float | None = None
-    tempo: float | None = None
-    pause_before_s: tuple[float, float | None] = (0.0, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One of the two recordings compared."""
-
-    name: str
-    path: Path | None
-    duration_s: float
-
-
-class Copy(NamedTuple):
-    """The take is the reference itself, or a piece of it, played back.
-
-    `offset_s`: where the take starts in the reference; `confidence`: 0 to 1.
-    """
-
-    offset_s: float
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A take held against a reference.
-
-    Attributes
-    ----------
-    recipe : str
-    reference, take : Side
-    pairs : tuple of ChunkPair
-        One for each chunk of the reference.
-    extra : tuple of Span
-        What the take says beyond the reference.
-    repeated : tuple of (int, Span)
-        What the take says once more, and which chunk of the reference that is.
-    distance : float or None
-        Mean of the matched chunks' distances, weighted by their frames; None if none is matched.
-    tempo : float or None
-        Time the take needs for the matched chunks / time the reference needs.
-    warnings : tuple of str
-    copy : Copy or None
-        Set where copies are looked for, and the take is one.
-    """
-
-    recipe: str
-    reference: Side
-    take: Side
-    pairs: tuple[ChunkPair, ...]
-    extra: tuple[Span, ...]
-    repeated: tuple[tuple[int, Span], ...]
-    distance: float | None
-    tempo: float | None
-    warnings: tuple[str, ...] = ()
-    copy: Copy | None = None
-
-    @property
-    def n_missing(self) -> int:
-        return sum(pair.status == "missing" for pair in self.pairs)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DistanceMatrix:
-    """Every chunk of the reference against every chunk of the take.
-
-    Attributes
-    ----------
-    recipe : str
-    reference, take : Side
-    reference_chunks, take_chunks : tuple of Span
-    distances : float64, shape (n_reference_chunks, n_take_chunks)
-    warnings : tuple of str
-    """
-
-    recipe: str
-    reference: Side
-    take: Side
-    reference_chunks: tuple[Span, ...]
-    take_chunks: tuple[Span, ...]
-    distances: NDArray[np.float64]
-    warnings: tuple[str, ...] = ()
 
 
 def compare(reference: Recording, take: Recording, *, params: CompareParams | None = None) -> Comparison:
@@ -233,7 +141,15 @@ def prepare(recording: Recording, params: CompareParams) -> Prepared:
     features = extract_features(mono, recipe)
     levels = frame_levels(mono.samples, recipe.mfcc.hop_length)
     track = Track(features, levels, [_frames(chunk, recipe, len(features)) for chunk in chunks])
-    return Prepared(split.source, chunks, track, split.warnings)
+    prosody = None if params.details == "scores" else trace(mono, pitch=params.details == "pitch")
+    spoken = _widen(speech_frames(levels), _MARGIN_FRAMES)
+    return Prepared(split.source, chunks, track, spoken, measure_bands(mono), prosody, split.warnings)
+
+
+def _widen(mask: NDArray[np.bool_], n_frames: int) -> NDArray[np.bool_]:
+    reach = np.convolve(mask, np.ones(2 * n_frames + 1))[n_frames : n_frames + len(mask)]
+    widened: NDArray[np.bool_] = reach > 0.5
+    return widened
 
 
 def _whole_recipe(params: CompareParams) -> Recipe:
@@ -249,15 +165,18 @@ def compare_prepared(reference: Prepared, take: Prepared, *, params: ComparePara
     )
     pairs = tuple(_pairs(reference, take, alignment, params))
     matched = [pair for pair in pairs if pair.take is not None]
+    extra = tuple(_span(found, recipe, take) for found in alignment.extra)
+    repeated = tuple((found.index, _span(found.take, recipe, take)) for found in alignment.repeated)
     return Comparison(
         recipe=params.recipe,
         reference=_side(reference),
         take=_side(take),
         pairs=pairs,
-        extra=tuple(_span(found, recipe, take) for found in alignment.extra),
-        repeated=tuple((found.index, _span(found.take, recipe, take)) for found in alignment.repeated),
-        distance=_weighted_distance(matched),
+        extra=extra,
+        repeated=repeated,
+        distance=_weighted_distance(matched) if matched else _whole_distance(reference, take, params),
         tempo=_tempo([pair.reference for pair in matched], [pair.take for pair in matched if pair.take]),
+        score=_overall_score(pairs, [*extra, *(span for _, span in repeated)], params),
         warnings=_warnings(reference, take),
     )
 
@@ -289,7 +208,7 @@ def matrix_prepared(reference: Prepared, take: Prepared, *, params: CompareParam
     """Measure as `distance_matrix` does, with what `prepare` made of both recordings."""
     recipe = find_recipe(params.recipe)
     ours, theirs = (
-        [_features_of(side, chunk, recipe) for chunk in side.chunks] for side in (reference, take)
+        [_features_of(side, chunk, recipe)[0] for chunk in side.chunks] for side in (reference, take)
     )
     if params.dtw == "exact":
         distances = dtw_distances(ours, theirs, metric=recipe.metric, band=params.band)
@@ -309,32 +228,82 @@ def matrix_prepared(reference: Prepared, take: Prepared, *, params: CompareParam
 def _pairs(
     reference: Prepared, take: Prepared, alignment: Alignment, params: CompareParams
 ) -> Iterator[ChunkPair]:
-    recipe = find_recipe(params.recipe)
     silent_since = (0.0, 0.0)
     for match, chunk in zip(alignment.matches, reference.chunks, strict=True):
         pause_s = max(0.0, chunk.start_s - silent_since[0])
         if match.take is None:
-            yield ChunkPair(
-                match.index, "missing", chunk, None, match.confidence, pause_before_s=(pause_s, None)
-            )
+            missing = ChunkPair(match.index, "missing", chunk, None, match.confidence, score=MISSING)
+            yield replace(missing, pause_before_s=(pause_s, None))
             silent_since = (chunk.end_s, silent_since[1])
             continue
         span = _span(match.take, _whole_recipe(params), take)
-        distance = _distance(
-            _features_of(reference, chunk, recipe), _features_of(take, span, recipe), recipe, params
-        )
-        yield ChunkPair(
-            index=match.index,
-            status="matched",
-            reference=chunk,
-            take=span,
-            confidence=match.confidence,
-            reordered=match.status == "reordered",
-            distance=distance,
-            tempo=_tempo([chunk], [span]),
-            pause_before_s=(pause_s, max(0.0, span.start_s - silent_since[1])),
-        )
+        pauses_s = (pause_s, max(0.0, span.start_s - silent_since[1]))
+        yield _matched_pair(reference, take, chunk, span, match, pauses_s, params)
         silent_since = (chunk.end_s, span.end_s)
+
+
+def _matched_pair(
+    reference: Prepared,
+    take: Prepared,
+    chunk: Span,
+    span: Span,
+    match: ChunkMatch,
+    pauses_s: tuple[float, float],
+    params: CompareParams,
+) -> ChunkPair:
+    recipe = find_recipe(params.recipe)
+    ours, our_frames = _features_of(reference, chunk, recipe)
+    theirs, their_frames = _features_of(take, span, recipe)
+    pair = ChunkPair(
+        index=match.index,
+        status="matched",
+        reference=chunk,
+        take=span,
+        confidence=match.confidence,
+        reordered=match.status == "reordered",
+        tempo=_tempo([chunk], [span]),
+        pause_before_s=pauses_s,
+        score=score(measure_chunk(_cut(reference.bands, chunk), _cut(take.bands, span)), params.model),
+    )
+    if params.details == "scores" or reference.prosody is None or take.prosody is None:
+        return replace(pair, distance=_distance(ours, theirs, recipe, params))
+    path = dtw_path(ours, theirs, metric=recipe.metric, band=params.band)
+    distance = path.distance if params.dtw == "exact" else _distance(ours, theirs, recipe, params)
+    costs, chance_cost = _step_costs(ours, theirs, path, recipe)
+    steps = np.stack([our_frames[path.steps[:, 0]], their_frames[path.steps[:, 1]]], axis=1)
+    prosody = compare_prosody(reference.prosody, take.prosody, (chunk, span), steps, hop_s=recipe.hop_s)
+    starts_s = (chunk.start_s, span.start_s)
+    worst = find_mismatches(steps, costs, recipe.hop_s, chance_cost=chance_cost, offsets_s=starts_s)
+    return replace(pair, distance=distance, worst=tuple(worst), prosody=prosody)
+
+
+def _step_costs(
+    ours: Features, theirs: Features, path: WarpingPath, recipe: Recipe
+) -> tuple[NDArray[np.float64], float]:
+    """Return the cost of each step, and the mean cost of frames that have nothing to do with each other."""
+    costs = local_costs(ours, theirs, path.steps, metric=recipe.metric)
+    elsewhere = np.roll(theirs, len(theirs) // 2, axis=0)  # half the take away from where they belong
+    return costs, float(local_costs(ours, elsewhere, path.steps, metric=recipe.metric).mean())
+
+
+def _cut(bands: Features, span: Span) -> Features:
+    start, stop = _frames(span, RECIPES["default"], len(bands))
+    return bands[start:stop]
+
+
+def _overall_score(pairs: Sequence[ChunkPair], extra: Sequence[Span], params: CompareParams) -> Score | None:
+    """Score the recording; None where the reference has no chunk."""
+    if not pairs:
+        return None
+    scores = [pair.score or MISSING for pair in pairs]
+    pauses = [pair.pause_before_s for pair in pairs[1:] if pair.pause_before_s[1] is not None]
+    return combine(
+        scores,
+        [pair.reference.duration_s for pair in pairs],
+        pauses_s=(sum(ours for ours, _ in pauses), sum(theirs or 0.0 for _, theirs in pauses)),
+        extra_s=sum(span.duration_s for span in extra),
+        model=params.model,
+    )
 
 
 def _distance(a: Features, b: Features, recipe: Recipe, params: CompareParams) -> float:
@@ -343,14 +312,21 @@ def _distance(a: Features, b: Features, recipe: Recipe, params: CompareParams) -
     return dtw_distance(a, b, metric=recipe.metric, band=params.band)
 
 
-def _features_of(side: Prepared, span: Span, recipe: Recipe) -> Features:
-    """Return the features of a stretch: analyzed by itself, or cut out of the whole recording's."""
+def _features_of(side: Prepared, span: Span, recipe: Recipe) -> tuple[Features, NDArray[np.int64]]:
+    """Return the features of a stretch and which of its frames they are.
+
+    The stretch is analyzed by itself, or cut out of the whole recording's features, with or without pauses.
+    """
     if recipe.per_chunk:
         rate = side.recording.sample_rate
         samples = side.recording.samples[round(span.start_s * rate) : max(round(span.end_s * rate), 1)]
-        return extract_features(replace(side.recording, samples=samples), recipe)
+        features = extract_features(replace(side.recording, samples=samples), recipe)
+        return features, np.arange(len(features))
     start, stop = _frames(span, recipe, len(side.track.features))
-    return side.track.features[start:stop]
+    frames = np.arange(start, stop)
+    if not recipe.pauses and side.spoken[start:stop].any():
+        frames = frames[side.spoken[start:stop]]
+    return side.track.features[frames], frames - start
 
 
 def _frames(span: Span, recipe: Recipe, n_frames: int) -> tuple[int, int]:
@@ -366,10 +342,19 @@ def _span(frames: FrameRange, recipe: Recipe, side: Prepared) -> Span:
     return Span(frames.start * recipe.hop_s, min(frames.stop * recipe.hop_s, side.recording.duration_s))
 
 
-def _weighted_distance(pairs: Sequence[ChunkPair]) -> float | None:
+def _whole_distance(reference: Prepared, take: Prepared, params: CompareParams) -> float:
+    """Return the distance of two recordings of which no chunk is matched, all their speech against all."""
+    recipe = find_recipe(params.recipe)
+    ours, theirs = (
+        _features_of(side, Span(0.0, side.recording.duration_s), recipe)[0] for side in (reference, take)
+    )
+    return _distance(ours, theirs, recipe, params)
+
+
+def _weighted_distance(pairs: Sequence[ChunkPair]) -> float:
     weights = [pair.reference.duration_s + pair.take.duration_s for pair in pairs if pair.take]
     total = sum(weight * (pair.distance or 0.0) for weight, pair in zip(weights, pairs, strict=True))
-    return total / sum(weights) if pairs else None
+    return total / sum(weights)
 
 
 def _warnings(reference: Prepared, take: Prepared) -> tuple[str, ...]:

@@ -106,13 +106,18 @@ def _is_regular(path: Path, name: str) -> bool:
             raise AudioError(f"{name}: is a folder; name the recordings in it")
         with path.open("rb"):
             return stat.S_ISREG(mode)
-    except FileNotFoundError as error:
-        raise AudioError(f"{name}: no such file; check the path") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise AudioError(
-            f"{name}: unreadable ({reason.lower()}); check the path and its permissions"
-        ) from error
+        raise unreadable_error(name, error) from error
+
+
+def unreadable_error(name: str, error: OSError | ValueError) -> AudioError:
+    """Make the error of a file that can't be opened."""
+    if isinstance(error, FileNotFoundError):
+        return AudioError(f"{name}: no such file; check the path")
+    if isinstance(error, IsADirectoryError):
+        return AudioError(f"{name}: is a folder; name the recordings in it")
+    reason = getattr(error, "strerror", None) or str(error)
+    return AudioError(f"{name}: unreadable ({reason.lower()}); check the path and its permissions")
 
 
 def _open_stream(stream: BinaryIO, name: str) -> PcmFile:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -17,12 +16,12 @@ from speechcmp.audio import Recording, mix_down, resample
 from speechcmp.errors import ParameterError
 
 Features = NDArray[np.float32]
-Normalization = Literal["none", "cmn", "cmvn"]
 
 _POWER_FLOOR = 1e-10  # librosa.power_to_db's amin
 _DYNAMIC_RANGE_DB = 80.0  # and its top_db
 _BLOCK_FRAMES = 2048  # spectra held at a time, whatever the length of the recording
 _DELTA_WIDTH_FRAMES = 9
+_ABOVE_QUIET_DB, _BELOW_LOUD_DB = 6.0, 35.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +86,15 @@ class Recipe:
     per_chunk : bool
         Every chunk is analyzed by itself, as if it were a file; otherwise the recording is analyzed whole,
         and its chunks are slices of that.
-    keep_c0 : bool
-        Whether the coefficient that follows loudness takes part.
-    normalization : {"none", "cmn", "cmvn"}
-        Cepstral mean (and variance) normalization over what is analyzed at once.
-    deltas : bool
-        Append the slopes of the coefficients.
+    c0_weight : float
+        What the coefficient that follows loudness is multiplied by.
+    spread_power : float or None
+        Subtract each coefficient's mean over speech and divide by its standard deviation to this power: 0 is
+        cepstral mean normalization, 1 mean and variance normalization. None leaves the coefficients as they are.
+    delta_weight : float
+        Append the coefficients' slopes times this; 0 leaves them out.
+    pauses : bool
+        Whether pauses inside a chunk take part in its distance.
     """
 
     name: str
@@ -100,9 +102,10 @@ class Recipe:
     mfcc: MfccParams
     metric: str
     per_chunk: bool = False
-    keep_c0: bool = True
-    normalization: Normalization = "none"
-    deltas: bool = False
+    c0_weight: float = 1.0
+    spread_power: float | None = None
+    delta_weight: float = 0.0
+    pauses: bool = True
 
     @property
     def hop_s(self) -> float:
@@ -118,10 +121,12 @@ RECIPES = MappingProxyType(
             Recipe(
                 "default",
                 16_000,
-                MfccParams(n_mfcc=13, n_fft=512, win_length=400, hop_length=160, n_mels=40),
+                MfccParams(n_mfcc=12, n_fft=512, win_length=400, hop_length=160, n_mels=26),
                 "cosine",
-                keep_c0=False,
-                normalization="cmn",
+                c0_weight=0.4,
+                spread_power=0.4,
+                delta_weight=4.0,
+                pauses=False,
             ),
         )
     }
@@ -158,9 +163,14 @@ def extract_features(recording: Recording, recipe: Recipe) -> Features:
     """
     mono = resample(mix_down(recording), recipe.sample_rate)
     features = mfcc(mono.samples, recipe.sample_rate, params=recipe.mfcc)
-    features = features if recipe.keep_c0 else features[:, 1:]
-    features = normalize_cepstra(features, recipe.normalization)
-    return np.hstack([features, deltas(features)]) if recipe.deltas else np.ascontiguousarray(features)
+    if recipe.spread_power is not None:
+        speech = speech_frames(frame_levels(mono.samples, recipe.mfcc.hop_length))
+        features = normalize_cepstra(features, spread_power=recipe.spread_power, frames=speech)
+    if recipe.c0_weight != 1:
+        features[:, 0] *= np.float32(recipe.c0_weight)
+    if not recipe.delta_weight:
+        return features
+    return np.hstack([features, np.float32(recipe.delta_weight) * deltas(features)])
 
 
 def frame_levels(samples: NDArray[np.floating], hop_length: int) -> NDArray[np.float32]:
@@ -185,6 +195,25 @@ def frame_levels(samples: NDArray[np.floating], hop_length: int) -> NDArray[np.f
     squares = np.einsum("ij,ij->i", halves, halves)
     powers = (squares[:-1] + squares[1:]) / np.float32(2 * hop_length)
     return 10 * np.log10(np.maximum(powers, np.float32(_POWER_FLOOR)))
+
+
+def speech_frames(level_db: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Tell frames of speech from quiet ones, within a recording.
+
+    Parameters
+    ----------
+    level_db : float, shape (n_frames,)
+        Level of each frame, relative to anything.
+
+    Returns
+    -------
+    bool, shape (n_frames,)
+        True above the quiet frames (5th percentile) by 6 dB, and not 35 dB below the loud ones (95th).
+    """
+    quiet, loud = np.percentile(level_db, [5, 95])
+    threshold = max(quiet + min(_ABOVE_QUIET_DB, (loud - quiet) / 2), loud - _BELOW_LOUD_DB)
+    speech: NDArray[np.bool_] = level_db > threshold
+    return speech
 
 
 def mfcc(samples: NDArray[np.floating], sample_rate: int, *, params: MfccParams | None = None) -> Features:
@@ -303,22 +332,29 @@ def _cepstral_basis(n_mels: int, n_mfcc: int, lifter: float) -> NDArray[np.float
     return basis.astype(np.float32)
 
 
-def normalize_cepstra(features: Features, normalization: Normalization) -> Features:
-    """Subtract each coefficient's mean (``cmn``), and also divide by its standard deviation (``cmvn``).
+def normalize_cepstra(
+    features: Features, *, spread_power: float = 0.0, frames: NDArray[np.bool_] | None = None
+) -> Features:
+    """Take speaker and channel out: subtract each coefficient's mean, divide by a power of its spread.
+
+    Parameters
+    ----------
+    features : float32, shape (n_frames, n_dims)
+    spread_power : float
+        0 subtracts the mean alone (CMN), 1 divides by the standard deviation (CMVN), 0.4 by a part of it.
+    frames : bool, shape (n_frames,), optional
+        Over which mean and deviation are taken; all if none is True.
 
     References
     ----------
     Atal (1974), J. Acoust. Soc. Am. 55(6), 1304-1312; Viikki and Laurila (1998), Speech Comm. 25, 133-147.
     """
-    if normalization == "none":
-        return features
-    if normalization not in {"cmn", "cmvn"}:
-        raise ParameterError(f"normalization: {normalization!r} is unknown; choose none, cmn or cmvn")
-    centered = features - features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    if normalization == "cmn":
+    chosen = features if frames is None or not frames.any() else features[frames]
+    centered = features - chosen.mean(axis=0, dtype=np.float64).astype(np.float32)
+    if not spread_power:
         return centered
-    spread = centered.std(axis=0, dtype=np.float64).astype(np.float32)
-    return centered / np.where(spread > 0, spread, np.float32(1))
+    spread = chosen.std(axis=0, dtype=np.float64).astype(np.float32)
+    return centered / np.where(spread > 0, spread, np.float32(1)) ** np.float32(spread_power)
 
 
 def deltas(features: Features) -> Features:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.audio import AudioFile, open_audio
+from speechcmp.decode import unreadable_error
 from speechcmp.errors import AudioError, ParameterError, SpeechcmpError
 from speechcmp.fingerprint import landmarks
 from speechcmp.peaks import SPEECH, FingerprintParams
@@ -156,7 +157,7 @@ def _digest(path: str) -> _Digested | IngestFailure:
         with open(path, "rb") as file:  # noqa: PTH123 - path may be anything open() takes
             return _Digested(path, hashlib.file_digest(file, "sha1").digest())
     except OSError as error:
-        return IngestFailure(path, f"{path}: {error.strerror or error}")
+        return IngestFailure(path, str(unreadable_error(path, error)))
 
 
 def _fingerprint(

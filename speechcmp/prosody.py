@@ -31,8 +31,7 @@ Mask = NDArray[np.bool_]
 Span = tuple[float, float]
 Measures = tuple[float | None, float | None]
 
-SAMPLE_RATE = 16_000  # Hz
-HOP = 160  # samples
+SAMPLE_RATE, HOP = 16_000, 160  # Hz, samples
 HOP_S = HOP / SAMPLE_RATE
 FMIN_HZ, FMAX_HZ = 60.0, 500.0
 MIN_PAUSE_FRAMES = 20  # closures of plosives last up to 150 ms
@@ -46,12 +45,12 @@ _MIN_SPEECH_DB = 15.0  # but so far below the loud frames at least
 _BLIP_FRAMES = 5  # a click does not end a pause
 _LOOK_BACK = 6000  # frames; what was said longer ago does not tell a pause
 _BLOCK = 1024  # windows transformed at a time
-_VOWEL_BAND = slice(10, 81)  # bins of 512 samples, 300 to 2500 Hz: follows texts better than all of it
+_VOWEL_BAND = slice(10, 81)  # bins of 512 samples, 300 to 2500 Hz: vowels, not hum and hiss
 _DIP_DB = 2.0  # between two nuclei [1]_
 _VOICING_THRESHOLD = 0.45  # [2]_
 _VOICING_WINDOW = 800  # samples: three periods of 60 Hz
 # Over two periods of 60 Hz: with 1024 samples fewer frames agree with Praat. A resolution of 0.1 semitones
-# costs four times as much, and lets more octave errors through.
+# costs over three times as much.
 _PYIN: Any = {"fmin": FMIN_HZ, "fmax": FMAX_HZ, "frame_length": 640, "hop_length": HOP, "resolution": 0.2}
 _PYIN_BLOCK, _PYIN_MARGIN = 3000, 50  # frames: Viterbi's memory grows with the length
 _OCTAVE_GAP = 5  # frames: pitch moves by less than half an octave meanwhile
@@ -168,7 +167,7 @@ class Prosody:
 def trace(recording: Recording, *, pitch: bool = False) -> ProsodyTrace:
     """Measure level, syllable nuclei and, if asked for, pitch of a whole recording.
 
-    Any rate and channels will do. Pitch is found by pYIN [3]_ in librosa, which takes seconds to import.
+    Any rate and channels will do. Pitch is found by librosa's pYIN [3]_, which takes seconds to import.
     """
     samples = resample(mix_down(recording), SAMPLE_RATE).samples
     level_db = _levels(samples)
@@ -203,8 +202,9 @@ def compare_prosody(
     ParameterError
         `steps` is no path, or a span has no length.
     """
-    if steps.ndim != 2 or steps.shape[1] != 2 or not len(steps) or (np.diff(steps, axis=0) < 0).any():
-        raise ParameterError(f"steps: must be (k, 2), ascending and not empty, given shape {steps.shape}")
+    is_path = steps.ndim == 2 and steps.shape[1] == 2 and len(steps) > 0
+    if not is_path or (np.diff(steps, axis=0, prepend=0) < 0).any():
+        raise ParameterError(f"steps: must be (k, 2), ascending from 0 or more, given shape {steps.shape}")
     a, b = _Side(reference, spans_s[0]), _Side(take, spans_s[1])
     i, j = _paired_frames(steps, hop_s / HOP_S)
     i, j = a.inside(i), b.inside(j)
@@ -243,7 +243,7 @@ class _Side:
         self.n_nuclei = int(self.sounding[nuclei].sum())
 
     def inside(self, frames: Frames) -> Frames:
-        return np.clip(frames + self.start, self.start, len(self.sounding) - 1)
+        return np.minimum(frames + self.start, len(self.sounding) - 1)
 
     def delivery(self) -> Delivery:
         sounding = np.flatnonzero(self.sounding[self.start :]) + self.start
@@ -321,7 +321,7 @@ def _levels(samples: Floats) -> Floats:
     padded = np.pad(samples - samples.mean(), (3 * half, HOP * (n_frames + 1) - len(samples)))
     parts = padded[: len(padded) // half * half].reshape(-1, half)
     squares = np.einsum("ij,ij->i", parts, parts, dtype=np.float64)
-    power = sliding_window_view(squares, 6)[::2][:n_frames].sum(axis=1)
+    power = sliding_window_view(squares, 6)[::2][:n_frames].sum(axis=1)  # of 30 ms
     relative = power / (power.max() or 1.0)
     level_db: NDArray[np.float64] = 10 * np.log10(np.maximum(relative, 10 ** (-_LEVEL_RANGE_DB / 10)))
     return level_db.astype(np.float32)

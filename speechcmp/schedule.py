@@ -156,7 +156,7 @@ class _Run:
             return self._again(rows)
 
     def _again(self, rows: list[Row]) -> Done:
-        """Try rows whose worker was killed once more: together, then, to find the one that kills, one by one."""
+        """Try rows whose worker was killed again: together, then one by one to find the one that kills."""
         try:
             tried: Done = self._workers.alone(self._function, rows, tries=1)
         except WorkerDiedError:

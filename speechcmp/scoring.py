@@ -7,10 +7,12 @@ import hashlib
 import os
 import time
 from collections import OrderedDict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import version
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from speechcmp.audio import load_recording
 from speechcmp.comparison import CompareParams, Prepared, compare_prepared, prepare
@@ -18,7 +20,7 @@ from speechcmp.errors import SpeechcmpError
 from speechcmp.manifest import Row
 from speechcmp.records import brief_values
 
-_CACHE_BYTES = 64 << 20  # of prepared recordings, in each worker
+_CACHE_BYTES = 48 << 20  # of prepared recordings, in each worker
 _CACHE_ENTRIES = 20_000  # failures weigh nothing
 
 Signature = tuple[int, int, int] | None
@@ -133,9 +135,16 @@ def _read(path: str, name: str, params: CompareParams, signature: Signature) -> 
         prepared = prepare(load_recording(path, mono=False, name=name), params)
     except Exception as error:  # noqa: BLE001 - as above
         return _Side(signature, b"", None, _reason(name, error), 0)
-    track = prepared.track
-    arrays = (prepared.recording.samples, track.features, track.level_db)
-    return _Side(signature, sha1, prepared, "", sum(array.nbytes for array in arrays))
+    return _Side(signature, sha1, prepared, "", _count_bytes(prepared))
+
+
+def _count_bytes(value: object) -> int:
+    """Count the bytes of the arrays in a prepared recording."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, tuple | list):
+        return sum(_count_bytes(item) for item in value)
+    return sum(_count_bytes(getattr(value, item.name)) for item in fields(value)) if is_dataclass(value) else 0
 
 
 def _sha1(path: str) -> bytes | None:

@@ -4,7 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, Literal
 
-from speechcmp.audio import AudioFile, Level, Recording, Source, apply_gain, count_clipped, measure_level, silent_error
+from speechcmp.audio import (
+    AudioFile,
+    Level,
+    Recording,
+    Source,
+    apply_gain,
+    count_clipped,
+    measure_level,
+    silent_error,
+)
 from speechcmp.chunks import Chunk, split_recording
 from speechcmp.errors import ParameterError
 

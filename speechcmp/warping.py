@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.errors import ParameterError
+from speechcmp.features import speech_frames
 
 Floats = NDArray[np.float32]
 Prices = NDArray[np.float64]
@@ -24,8 +25,6 @@ _FAR = np.full(1, 1e9, np.float32)
 _BLOCK_ROWS = 256
 _REACH_FRAMES = 3000  # of a window, to either side
 _TEMPO_LIMIT = 4.0  # so that no bin is shorter than a frame
-_ABOVE_QUIET_DB = 6.0
-_BELOW_LOUD_DB = 35.0
 _PAUSE_REACH = 12  # frames to either side of a cut in which silence is counted
 _PAUSE_FULL = 16  # frames of silence that make a pause
 
@@ -92,8 +91,8 @@ class AlignParams:
     """
 
     bin_frames: int = 2
-    pause_frames: int = 30
-    miss_bin: float = 0.8
+    pause_frames: int = 20
+    miss_bin: float = 0.78
     extra_bin: float = 0.8
     extra_span: float = 10.0
     detour: float = 0.4
@@ -110,17 +109,17 @@ class Speech:
 
     @classmethod
     def of(cls, track: Track, params: AlignParams) -> "Speech":
-        quiet, loud = np.percentile(track.level_db, [5, 95])
-        threshold = max(quiet + min(_ABOVE_QUIET_DB, (loud - quiet) / 2), loud - _BELOW_LOUD_DB)
         inside = np.zeros(len(track.level_db), bool)
         for start, stop in track.chunks:
             inside[start:stop] = True
-        speech = inside & (track.level_db > threshold)
+        speech = inside & speech_frames(track.level_db)
         if not speech.any():
             speech = inside
         frames = np.arange(len(inside))
-        latest = np.maximum.accumulate(np.where(speech, frames, -len(inside)))
-        return cls(track, np.flatnonzero(inside & (frames - latest <= params.pause_frames)), speech)
+        latest = np.maximum.accumulate(np.where(speech, frames, -2 * len(inside)))
+        coming = np.minimum.accumulate(np.where(speech, frames, 2 * len(inside))[::-1])[::-1]
+        near = np.minimum(frames - latest, coming - frames) <= params.pause_frames // 2
+        return cls(track, np.flatnonzero(inside & near), speech)
 
 
 class Bins(NamedTuple):

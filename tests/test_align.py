@@ -21,7 +21,7 @@ from speechcmp.errors import ParameterError
 from speechcmp.features import MfccParams, deltas, mfcc
 
 N_DIMS = 12
-FEATURES = MfccParams(n_mfcc=13, n_fft=512, win_length=400, hop_length=160, n_mels=26)
+FEATURES = MfccParams(n_mfcc=12, n_fft=512, win_length=400, hop_length=160, n_mels=26)
 Floats = NDArray[np.float64]
 Span = tuple[int, int]
 Parts = list[Floats | int]
@@ -222,10 +222,10 @@ def test_coarse_to_fine_places_as_the_whole_does(monkeypatch: pytest.MonkeyPatch
 
 
 def test_long_recordings_stay_in_memory() -> None:
-    numbers = range(260)
-    reference, _ = track(said(numbers, n_frames=200))
+    numbers = range(120)
+    reference, _ = track(said(numbers, n_frames=150))
     left = [k for k in numbers if k % 20 != 7]
-    take, spans = track(said(left, n_frames=200, tempo=0.9, accent=0.3))
+    take, spans = track(said(left, n_frames=150, tempo=0.9, accent=0.3))
     places = dict(zip(left, spans, strict=True))
     tracemalloc.start()
     try:
@@ -234,7 +234,7 @@ def test_long_recordings_stay_in_memory() -> None:
     finally:
         tracemalloc.stop()
     assert_placed(found, [places.get(k) for k in numbers])
-    assert peak < 200e6
+    assert peak < 60e6  # all local costs at once would be 300e6
 
 
 @settings(max_examples=15, deadline=None)
@@ -326,11 +326,12 @@ def speech_track(path: Path) -> Track:
     squares = np.append(0, np.cumsum(np.pad(recording.samples.astype(np.float64), (200, 600)) ** 2))
     starts = 160 * np.arange(len(cepstra))
     level_db = 10 * np.log10((squares[starts + 400] - squares[starts]) / 400 + 1e-12)
-    speech = level_db > np.percentile(level_db, 95) - 30
-    cepstra = (cepstra - cepstra[speech].mean(axis=0)) / cepstra[speech].std(axis=0) ** 0.5
-    cepstra[:, 0] /= 2
+    quiet, loud = np.percentile(level_db, [5, 95])
+    speech = level_db > max(quiet + 6, loud - 35)
+    cepstra = (cepstra - cepstra[speech].mean(axis=0)) / cepstra[speech].std(axis=0) ** 0.4
+    cepstra[:, 0] *= 0.4
     chunks = [(round(c.start / 160), round(c.stop / 160)) for c in split_at_silence(recording)]
-    return Track(np.hstack([cepstra, 3 * deltas(cepstra)]), level_db, chunks)
+    return Track(np.hstack([cepstra, 4 * deltas(cepstra)]), level_db, chunks)
 
 
 def sentence_of(chunk: Span, sentences: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -363,6 +364,6 @@ def test_real_retellings(real_speech: Path) -> None:
             overlaps.append(max(overlap(span, right) for right in spoken["take_ms"]))
     assert len(overlaps) > 50
     assert np.mean(np.array(overlaps) > 0.5) >= 0.92
-    assert np.mean(np.array(overlaps) > 0.75) >= 0.75
+    assert np.mean(np.array(overlaps) > 0.8) >= 0.75
     assert np.mean(lost) <= 0.03
     assert np.mean(dropped) >= 0.6

@@ -17,9 +17,11 @@ from speechcmp.features import (
     deltas,
     extract_features,
     find_recipe,
+    frame_levels,
     mel_filters,
     mfcc,
     normalize_cepstra,
+    speech_frames,
 )
 
 CASES: list[dict[str, Any]] = [
@@ -100,7 +102,7 @@ def test_deltas_of_a_line_are_its_slope(n_frames: int, slope: float) -> None:
 def test_cmn_takes_gain_away(gain: float, seed: int) -> None:
     samples = voice(np.random.default_rng(seed), 8_000)
     loud, soft = (
-        normalize_cepstra(mfcc(x.astype(np.float32), 16_000)[:, 1:], "cmn") for x in (samples, gain * samples)
+        normalize_cepstra(mfcc(x.astype(np.float32), 16_000)[:, 1:]) for x in (samples, gain * samples)
     )
     np.testing.assert_allclose(loud, soft, atol=0.02)
 
@@ -108,7 +110,7 @@ def test_cmn_takes_gain_away(gain: float, seed: int) -> None:
 def test_cmvn_has_unit_variance() -> None:
     features = np.random.default_rng(2).normal(3, 7, (100, 4)).astype(np.float32)
     features[:, 3] = 5
-    got = normalize_cepstra(features, "cmvn")
+    got = normalize_cepstra(features, spread_power=1.0)
     np.testing.assert_allclose(got.std(axis=0), [1, 1, 1, 0], atol=1e-4)
 
 
@@ -122,12 +124,27 @@ def test_classic_recipe_is_librosa_from_end_to_end() -> None:
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-3)
 
 
-def test_default_recipe_has_twelve_centered_coefficients() -> None:
-    features = extract_features(
-        Recording(voice(np.random.default_rng(4), 16_000), 16_000), RECIPES["default"]
+def test_default_recipe_is_normalized_over_speech() -> None:
+    rng = np.random.default_rng(5)
+    speech = voice(rng, 16_000)
+    short, long = (
+        Recording(np.concatenate([speech, 1e-4 * rng.standard_normal(n).astype(np.float32)]), 16_000)
+        for n in (8_000, 48_000)
     )
-    assert features.shape == (101, 12)
-    np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-3)
+    one, two = (extract_features(recording, RECIPES["default"])[5:90] for recording in (short, long))
+    assert one.shape == (85, 24)
+    # Were pauses counted in, the means would lie whole units apart.
+    np.testing.assert_allclose(one, two, atol=0.5)
+
+
+def test_levels_and_speech_frames() -> None:
+    samples = np.zeros(16_000, np.float32)
+    samples[4_800:9_600] = 0.5 * np.sin(np.arange(4_800) / 3)
+    levels = frame_levels(samples, 160)
+    assert levels.shape == (101,)
+    assert levels[45] == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.1)
+    assert levels[0] == pytest.approx(-100)
+    np.testing.assert_array_equal(np.flatnonzero(speech_frames(levels)), np.arange(30, 61))
 
 
 @pytest.mark.parametrize(

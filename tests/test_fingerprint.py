@@ -42,7 +42,7 @@ def speech(duration_s: float, *, seed: int = 0, rate: int = RATE) -> Samples:
 
 
 def rows(found: Landmarks) -> list[tuple[bytes, int]]:
-    return [tuple(landmark) for landmark in found]
+    return [(landmark.hash, landmark.anchor_frame) for landmark in found]
 
 
 def same(one: Landmarks, other: Landmarks) -> bool:
@@ -208,17 +208,17 @@ def test_query_finds_a_clip_between_frames() -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "rate", "options", "message"),
+    ("samples", "rate", "limit_s", "message"),
     [
-        (np.zeros((10, 2), np.float32), RATE, {}, "not one channel"),
-        (np.full(3000, np.nan, np.float32), RATE, {}, "not a number"),
-        (np.zeros(10, np.float32), 0, {}, "sample_rate"),
-        (np.zeros(10, np.float32), RATE, {"limit_s": 0.0}, "limit_s"),
+        (np.zeros((10, 2), np.float32), RATE, None, "not one channel"),
+        (np.full(3000, np.nan, np.float32), RATE, None, "not a number"),
+        (np.zeros(10, np.float32), 0, None, "sample_rate"),
+        (np.zeros(10, np.float32), RATE, 0.0, "limit_s"),
     ],
 )
-def test_wrong_input_is_said(samples: Samples, rate: int, options: dict[str, float], message: str) -> None:
+def test_wrong_input_is_said(samples: Samples, rate: int, limit_s: float | None, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        landmarks(samples, rate, **options)
+        landmarks(samples, rate, limit_s=limit_s)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,11 @@ import speechcmp
 PACKAGE = Path(speechcmp.__file__).parent
 FLOORS = {
     "errors": 0,
+    "workers": 1,
+    "manifest": 1,
+    "summary": 1,
+    "shards": 2,
+    "results": 3,
     "decode": 1,
     "audio": 2,
     "activity": 3,
@@ -30,10 +35,14 @@ FLOORS = {
     "comparison": 6,
     "identify": 6,
     "ingest": 7,
+    "records": 7,
+    "scoring": 8,
+    "schedule": 9,
+    "batch": 10,
     "labels": 8,
-    "cli": 9,
-    "__init__": 9,
-    "__main__": 10,
+    "cli": 11,
+    "__init__": 11,
+    "__main__": 12,
 }
 LIGHT = ("librosa", "numba", "scipy.signal", "pydub", "pymysql", "fastdtw", "matplotlib")
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from signals import sentences
 
+from speechcmp import prosody as prosody_module
 from speechcmp.audio import Recording, load_recording
 from speechcmp.dtw import dtw_path
 from speechcmp.errors import ParameterError
@@ -30,6 +31,7 @@ from speechcmp.prosody import (
     PitchContour,
     Prosody,
     ProsodyTrace,
+    _paired_frames,
     compare_prosody,
     pitch_contour,
     trace,
@@ -53,12 +55,14 @@ def voice(hz: Array, loudness: Array | float = 1.0) -> Array:
 
 
 def melody(time: Array, height_hz: float = 120.0, depth: float = RISING_AND_FALLING) -> Array:
-    return height_hz * 2 ** (depth / 12 * np.sin(2 * np.pi * 0.7 * time))
+    hz: Array = height_hz * 2 ** (depth / 12 * np.sin(2 * np.pi * 0.7 * time))
+    return hz
 
 
 def pulses(time: Array, per_s: float) -> Array:
     """Return one syllable's rise and fall after the other, 20 dB deep."""
-    return 0.1 + 0.9 * np.sin(np.pi * per_s * time) ** 2
+    loudness: Array = 0.1 + 0.9 * np.sin(np.pi * per_s * time) ** 2
+    return loudness
 
 
 def recording(samples: NDArray[np.floating], *, noise: float = 1e-4) -> Recording:
@@ -170,6 +174,11 @@ def test_a_click_does_not_end_a_pause() -> None:
     assert len(deliver(recording(samples)).pauses) == 2
 
 
+def test_a_faint_sound_does_not_end_a_pause() -> None:
+    breath = 10 ** (-30 / 20) * spoken_at([(3.6, 4.4)], 6.0)
+    assert len(deliver(recording(spoken_at(SPANS_S, 6.0) + breath)).pauses) == 2
+
+
 def test_the_pause_before_a_chunk_starts_at_the_last_word() -> None:
     whole = trace(recording(spoken_at(SPANS_S, 6.0)))
     last = deliver(whole, 4.4, 5.6)
@@ -180,10 +189,11 @@ def test_the_pause_before_a_chunk_starts_at_the_last_word() -> None:
 
 
 def test_what_was_said_over_a_minute_ago_tells_no_pause() -> None:
-    spans_s = [(0.0, 1.0), (70.0, 71.0)]
-    whole = trace(recording(spoken_at(spans_s, 72.0)))
-    assert deliver(whole, 69.5, 71.5).pause_before_s is None
-    assert deliver(whole, 69.5, 71.5).speech_s == pytest.approx(1.0, abs=0.04)
+    spans_s = [(0.0, 1.0), (70.0, 71.0), (71.5, 72.0)]
+    said = deliver(trace(recording(spoken_at(spans_s, 73.0))), 69.5, 72.5)
+    assert said.pause_before_s is None
+    assert said.speech_s == pytest.approx(2.0, abs=0.04)
+    assert np.abs(np.array(said.pauses) - [(71.0, 71.5)]).max() <= 0.03
 
 
 def test_a_chunk_of_silence_has_no_delivery() -> None:
@@ -203,6 +213,13 @@ def test_levels_are_relative_decibels_every_10_ms() -> None:
     assert np.abs(level_db[5:95]).max() < 0.05
     assert np.abs(level_db[105:195] + 20).max() < 0.05
     assert np.diff(level_db)[98:102].min() < -4  # the step is where it is
+
+
+def test_a_frame_is_centered_on_its_time() -> None:
+    samples = np.zeros(2 * RATE, np.float32)
+    samples[100 * 160] = 0.5
+    level_db = trace(Recording(samples, RATE)).level_db
+    assert np.flatnonzero(level_db > -40).tolist() == [99, 100, 101]
 
 
 def test_level_range_of_known_depth() -> None:
@@ -236,6 +253,15 @@ def test_loudness_follows_or_goes_against() -> None:
     alike, against = (compare_whole(sides[0], take).loudness_correlation for take in sides[1:])
     assert alike == pytest.approx(1, abs=0.01)
     assert against == pytest.approx(-1, abs=0.05)
+
+
+def test_what_the_take_leaves_out_counts_against_its_loudness() -> None:
+    time = seconds(4.0)
+    loudness = pulses(time, 3)
+    sides = [trace(after_silence(voice(melody(time), x))) for x in (loudness, loudness * (time < 2))]
+    correlation = compare_whole(*sides).loudness_correlation
+    assert correlation is not None
+    assert correlation < 0.8
 
 
 def test_a_steady_loudness_correlates_with_nothing() -> None:
@@ -278,6 +304,49 @@ def test_a_pause_slows_the_tempo_but_not_the_local_one() -> None:
     assert prosody.tempo == pytest.approx((4.8 + 1.0) / 4, rel=0.02)
     assert prosody.local_tempo == pytest.approx(1.2, rel=0.06)
     assert (len(prosody.reference.pauses), len(prosody.take.pauses)) == (0, 1)
+
+
+def test_a_longer_lead_in_does_not_change_the_tempo() -> None:
+    take = stretched(1.2)
+    later = Recording(np.concatenate([take.samples[:1600].repeat(10), take.samples]), RATE)
+    assert compare_by_dtw(stretched(1.0), later).tempo == pytest.approx(1.2, rel=0.03)
+
+
+def test_tempo_is_that_of_what_both_say() -> None:
+    # Where only the reference speaks, the path is steep.
+    reference, take = (trace(recording(spoken_at([(0.2, end_s)], 5.0))) for end_s in (3.0, 2.0))
+    steep = np.arange(200)
+    take_frames = np.concatenate([np.arange(200), 200 + steep])
+    steps = np.stack([np.concatenate([np.arange(200), 200 + steep // 2]), take_frames], axis=1)
+    prosody = compare_prosody(reference, take, ((0, 3), (0, 4)), steps)
+    assert prosody.tempo == pytest.approx(1, abs=0.02)
+
+
+def test_windows_with_a_pause_tell_no_local_tempo() -> None:
+    words = np.arange(8 * 85)
+    steps = np.stack([words // 85 * 55 + np.minimum(words % 85, 54), words], axis=1)
+    reference, take = handmade(np.full(8 * 55, 120.0)), handmade(np.full(8 * 85, 120.0))
+    take.level_db[words % 85 >= 55] = -60
+    prosody = compare_prosody(reference, take, ((0, 8 * 0.55), (0, 8 * 0.85)), steps)
+    assert prosody.local_tempo == pytest.approx(1, abs=0.01)
+    assert prosody.tempo == pytest.approx(1.5, abs=0.05)
+
+
+def test_steps_are_frames_of_their_hop() -> None:
+    # The voice ends after 0.8 s on both sides; only after that the path is steep.
+    whole = trace(recording(spoken_at([(0.2, 1.8)], 5.0)))
+    take_frames = np.concatenate([np.arange(32), 32 + np.arange(88)])
+    reference_frames = np.concatenate([np.arange(32), 32 + np.arange(88) * 48 // 88])
+    steps = np.stack([reference_frames, take_frames], axis=1)
+    prosody = compare_prosody(whole, whole, ((1.0, 3.0), (1.0, 4.0)), steps, hop_s=0.025)
+    assert prosody.tempo == pytest.approx(1, abs=0.03)
+
+
+def test_a_frame_meets_the_middle_of_where_the_path_rests() -> None:
+    steps = np.array([(0, 0), (1, 1), (1, 2), (1, 3), (2, 4), (3, 4)])
+    reference_frames, take_frames = _paired_frames(steps, 1.0)
+    assert reference_frames.tolist() == [0, 1, 2, 3]
+    assert take_frames.tolist() == [0, 2, 4, 4]
 
 
 def test_steps_of_another_hop_mean_the_same() -> None:
@@ -379,6 +448,17 @@ def test_ten_frames_make_a_correlation(n_common: int, measurable: bool) -> None:
     assert (pitch_of(reference, take).correlation is not None) is measurable
 
 
+def test_pitch_in_what_does_not_sound_is_not_believed() -> None:
+    hz = contour_hz()
+    hz[300:400] = 120 * 2 ** (np.arange(100) % 7 / 12)
+    quiet = np.zeros(400, np.float32)
+    quiet[300:400] = -60
+    noisy = dataclasses.replace(handmade(hz), level_db=quiet)
+    match = compare_whole(handmade(contour_hz()), noisy).pitch
+    assert match is not None
+    assert match.correlation == pytest.approx(1, abs=1e-4)
+
+
 def test_pitch_is_none_unless_both_have_it() -> None:
     with_pitch = handmade(contour_hz())
     without = dataclasses.replace(with_pitch, pitch=None)
@@ -410,7 +490,14 @@ def test_every_number_is_finite(lengths: tuple[int, int], kinds: tuple[str, str]
 
 
 @pytest.mark.parametrize(
-    "steps", [np.zeros((0, 2), int), np.zeros((3, 3), int), np.zeros(4, int), np.array([[1, 1], [0, 2]])]
+    "steps",
+    [
+        np.zeros((0, 2), int),
+        np.zeros((3, 3), int),
+        np.zeros(4, int),
+        np.array([[1, 1], [0, 2]]),
+        np.array([[-1, 0], [0, 1]]),
+    ],
 )
 def test_what_is_no_path_is_refused(steps: NDArray[np.int64]) -> None:
     whole = handmade(contour_hz())
@@ -476,6 +563,23 @@ def test_pitch_of_a_long_recording_has_no_seams() -> None:
     for seam in (3000, 6000):
         assert contour.voiced[seam - 20 : seam + 20].all()
         assert np.abs(off[seam - 20 : seam + 20]).max() < 0.4
+
+
+@pytest.mark.slow
+def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = sentences([(0.3, 1.8), (2.3, 4.0)], 4.5)
+    whole = tracked(samples)
+    monkeypatch.setattr(prosody_module, "_PYIN_BLOCK", 60)
+    parts = tracked(samples)
+    assert (whole.voiced == parts.voiced).all()
+    assert np.abs(whole.semitones - parts.semitones).max() < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hum_hz", [40.0, 50.0])
+def test_hum_is_no_voice(hum_hz: float) -> None:
+    hum = tracked(0.1 * np.sin(2 * np.pi * hum_hz * seconds(2.0)))
+    assert hum.voiced.mean() < 0.05
 
 
 @pytest.mark.slow

@@ -78,7 +78,8 @@ def library() -> Library:
 def noisy(samples: Samples, snr_db: float, *, seed: int = 0) -> Samples:
     rng = np.random.default_rng([seed, 2])
     rms = np.sqrt((samples**2).mean())
-    return (samples + rms * 10 ** (-snr_db / 20) * rng.standard_normal(len(samples))).astype(np.float32)
+    noise = rms * 10 ** (-snr_db / 20) * rng.standard_normal(len(samples))
+    return np.asarray(samples + noise, np.float32)
 
 
 @pytest.mark.parametrize("start", [0, 16_000, 30_011, 64_000 - 77])

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from speechcmp.cli.batch import batch
 from speechcmp.cli.compare import compare
 from speechcmp.cli.doctor import doctor
 from speechcmp.cli.identify import identify
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (split, compare, index, identify, doctor):
+for verb in (split, compare, batch, index, identify, doctor):
     app.command()(verb)
 app.add_typer(library, name="library")
 

@@ -1,6 +1,7 @@
 """``speechcmp compare``: one reference, one or more takes, a distance for every chunk."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,7 +12,10 @@ from speechcmp.cli.inputs import as_label, as_source, expand_inputs
 from speechcmp.errors import ParameterError, SpeechcmpError
 
 if TYPE_CHECKING:
-    from speechcmp.comparison import CompareParams, Comparison, DistanceMatrix, Prepared
+    from speechcmp.comparison import CompareParams, Prepared
+    from speechcmp.findings import Comparison, DistanceMatrix
+
+BELOW = 4
 
 
 def compare(
@@ -43,6 +47,20 @@ def compare(
             "--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."
         ),
     ] = None,
+    fail_under: Annotated[
+        float | None,
+        typer.Option("--fail-under", metavar="SCORE", help="Exit 4 if a take's score is below this."),
+    ] = None,
+    pitch: Annotated[
+        bool, typer.Option("--pitch", envvar="SPEECHCMP_PITCH", help="Compare the melody, too; takes seconds longer.")
+    ] = False,
+    calibration: Annotated[
+        Path | None,
+        typer.Option("--calibration", envvar="SPEECHCMP_CALIBRATION", help="A score model of your own."),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also where to listen, rates, pauses and what points are lost to.")
+    ] = False,
     flag_copies: Annotated[
         bool,
         typer.Option(
@@ -66,16 +84,25 @@ def compare(
     from speechcmp.cli.output import complain
     from speechcmp.cli.progress import track
     from speechcmp.comparison import CompareParams
+    from speechcmp.score import load_model
 
     names = expand_inputs(takes, recursive=recursive)
-    if by == "matrix" and flag_copies:
-        raise ParameterError("--flag-copies: --by matrix has no place for it; use --by time or index")
+    if by == "matrix" and (flag_copies or fail_under is not None):
+        raise ParameterError("--by matrix: has no score and no place for copies; use --by time or index")
     if reference == "-" and "-" in names:
         raise ParameterError("-: standard input can be read only once; name a file for the other side")
     split = options.split_params(
         min_silence_len, silence_thresh, keep_silence, seek_step, min_chunk, max_chunk, target_dbfs, normalize
     )
-    params = CompareParams(recipe, "index" if by == "index" else "time", dtw, band, split)
+    params = CompareParams(
+        recipe=recipe,
+        by="index" if by == "index" else "time",
+        dtw=dtw,
+        band=band,
+        split=split,
+        details="pitch" if pitch else "all",
+        model=load_model(calibration) if calibration else None,
+    )
     prepared = _prepare(reference, params)
     results, n_failed = [], 0
     for name in track(names, total=len(names), what="Comparing"):
@@ -89,7 +116,16 @@ def compare(
             complain(str(error))
             n_failed += 1
     _print(results, matrix_view if by == "matrix" else comparison_view, output_format, single=len(names) == 1)
-    return 0 if not n_failed else 3 if results else 1
+    if verbose and output_format == "table" and by != "matrix":
+        for result in results:
+            comparison_view.print_details(result)
+    if n_failed:
+        return 3 if results else 1
+    return BELOW if fail_under is not None and any(_is_below(result, fail_under) for result in results) else 0
+
+
+def _is_below(result: "Comparison", fail_under: float) -> bool:
+    return result.score is None or result.score.value < fail_under
 
 
 def _prepare(name: str, params: "CompareParams") -> "Prepared":
@@ -124,7 +160,7 @@ def _warn(warnings: tuple[str, ...]) -> None:
 
 
 def _flag_copy(result: "Comparison", reference: "Prepared", take: "Prepared") -> "Comparison":
-    from speechcmp.comparison import Copy
+    from speechcmp.findings import Copy
     from speechcmp.identify import find_copy
 
     match = find_copy(reference.recording, take.recording)

@@ -4,9 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from speechcmp.cli.output import bar, console, new_table, number, shown
-from speechcmp.comparison import ChunkPair, Comparison, Side, Span
+from speechcmp.findings import Comparison, Side, Span
+from speechcmp.prosody import Prosody
+from speechcmp.records import overall_values, pair_values, score_values
+from speechcmp.score import Score
 
 SCHEMA = "speechcmp.compare/1"
+CAUSES = {
+    "text": "another text",
+    "sound": "sound",
+    "timing": "timing",
+    "pauses": "pauses",
+    "completeness": "missing or extra speech",
+}
 CSV_COLUMNS = (
     "reference_path",
     "take_path",
@@ -17,6 +27,7 @@ CSV_COLUMNS = (
     "take_start_s",
     "take_end_s",
     "distance",
+    "score",
     "tempo",
 )
 
@@ -29,14 +40,8 @@ def as_json(result: Comparison) -> dict[str, Any]:
         **({"copy": result.copy._asdict()} if result.copy else {}),
         "reference": side_json(result.reference),
         "take": side_json(result.take),
-        "overall": {
-            "distance": result.distance,
-            "chunks": len(result.pairs),
-            "missing": result.n_missing,
-            "extra": len(result.extra),
-            "tempo": result.tempo,
-        },
-        "chunks": [_pair_json(pair) for pair in result.pairs],
+        "overall": {**overall_values(result), "score_parts": score_values(result.score)},
+        "chunks": [pair_values(pair) for pair in result.pairs],
         "extra": [span._asdict() for span in result.extra],
         "repeated": [{"index": index, **span._asdict()} for index, span in result.repeated],
         "warnings": list(result.warnings),
@@ -46,20 +51,6 @@ def as_json(result: Comparison) -> dict[str, Any]:
 def side_json(side: Side) -> dict[str, Any]:
     """Return a recording of a result."""
     return {"path": side.name, "duration_s": side.duration_s}
-
-
-def _pair_json(pair: ChunkPair) -> dict[str, Any]:
-    return {
-        "index": pair.index,
-        "status": pair.status,
-        "confidence": pair.confidence,
-        "reordered": pair.reordered,
-        "reference": pair.reference._asdict(),
-        "take": pair.take._asdict() if pair.take else None,
-        "distance": pair.distance,
-        "tempo": pair.tempo,
-        "pause_before_s": {"reference": pair.pause_before_s[0], "take": pair.pause_before_s[1]},
-    }
 
 
 def csv_rows(result: Comparison) -> Iterator[dict[str, Any]]:
@@ -75,34 +66,33 @@ def csv_rows(result: Comparison) -> Iterator[dict[str, Any]]:
             "take_start_s": pair.take.start_s if pair.take else None,
             "take_end_s": pair.take.end_s if pair.take else None,
             "distance": pair.distance,
+            "score": pair.score.value if pair.score else None,
             "tempo": pair.tempo,
         }
 
 
 def print_table(result: Comparison) -> None:
-    """Print a row a chunk: times on both sides, tempo, distance and a bar, then the overall line."""
+    """Print a row a chunk: times on both sides, tempo, distance, score and a bar, then the overall line."""
     table = new_table(
         ("chunk", "right"),
         ("reference", "right"),
         ("take", "right"),
         ("tempo", "right"),
         ("distance", "right"),
+        ("score", "right"),
         ("", "left"),
     )
-    farthest = max((pair.distance for pair in result.pairs if pair.distance is not None), default=0.0) or 1.0
     for pair in result.pairs:
-        if pair.take is None or pair.distance is None:
-            table.add_row(str(pair.index), _times(pair.reference), "–", "–", "–", "[yellow]missing[/]")
+        score = number(pair.score.value, 0) if pair.score else "–"
+        if pair.take is None:
+            table.add_row(str(pair.index), _times(pair.reference), "–", "–", "–", score, "[yellow]missing[/]")
             continue
-        drawn = f"[cyan]{bar(pair.distance / farthest)}[/]" + (
-            " [yellow]out of order[/]" if pair.reordered else ""
-        )
-        times = (_times(pair.reference), _times(pair.take))
-        table.add_row(str(pair.index), *times, number(pair.tempo), number(pair.distance, 3), drawn)
+        drawn = f"[cyan]{bar(pair.score.value / 100 if pair.score else 0)}[/]"
+        note = " [yellow]out of order[/]" if pair.reordered else ""
+        measured = (number(pair.tempo), number(pair.distance, 3), score)
+        table.add_row(str(pair.index), _times(pair.reference), _times(pair.take), *measured, drawn + note)
     out = console()
-    out.print(
-        f"[bold]{shown(result.take.name)}[/] against [bold]{shown(result.reference.name)}[/]", soft_wrap=True
-    )
+    out.print(f"[bold]{shown(result.take.name)}[/] against [bold]{shown(result.reference.name)}[/]", soft_wrap=True)
     out.print(table)
     for span in result.extra:
         out.print(f"[yellow]extra[/] in the take: {_times(span)}")
@@ -118,7 +108,43 @@ def _times(span: Span) -> str:
 def _overall(result: Comparison) -> str:
     found = f"{len(result.pairs) - result.n_missing} of {len(result.pairs)} chunks found"
     extra = f", {len(result.extra)} extra" if result.extra else ""
-    return (
-        f"overall: distance [bold]{number(result.distance, 3)}[/] ({shown(result.recipe)}), "
-        f"tempo {number(result.tempo)}, {found}{extra}"
-    )
+    facts = f"distance {number(result.distance, 3)} ({shown(result.recipe)}), tempo {number(result.tempo)}, {found}{extra}"
+    if result.score is None:
+        return f"overall: {facts}"
+    return f"overall: score [bold]{number(result.score.value, 0)}[/] of 100; {facts}\n{_explain(result.score)}"
+
+
+def _explain(score: Score) -> str:
+    """Say in one line what the points are lost to, and how sure that is."""
+    lost = sorted(((points, cause) for cause, points in score.lost._asdict().items() if points >= 0.5), reverse=True)
+    causes = ", ".join(f"{CAUSES[cause]} {number(points, 0)}" for points, cause in lost)
+    low, high = (number(end, 0) for end in score.interval)
+    return f"points lost: {causes or 'none'}; four of five ratings by experts lie from {low} to {high}"
+
+
+def print_details(result: Comparison) -> None:
+    """Print, for every chunk found: where to listen, how it was said, and what points are lost to."""
+    out = console()
+    for pair in result.pairs:
+        if pair.take is None or pair.score is None:
+            continue
+        out.print(f"[bold]chunk {pair.index}[/]: {_explain(pair.score)}", soft_wrap=True)
+        for mismatch in pair.worst:
+            ours, theirs = (f"{a:.2f} – {b:.2f}" for a, b in (mismatch.reference_s, mismatch.take_s))
+            out.print(f"  least alike: reference {ours}, take {theirs}", soft_wrap=True)
+        if pair.prosody:
+            out.print(f"  {_describe(pair.prosody)}", soft_wrap=True)
+    out.print()
+
+
+def _describe(prosody: Prosody) -> str:
+    ours, theirs = prosody.reference, prosody.take
+    parts = [
+        f"syllables/s {number(ours.speech_rate, 1)} and {number(theirs.speech_rate, 1)}",
+        f"pauses inside {len(ours.pauses)} and {len(theirs.pauses)} ({ours.pauses_s:.1f} and {theirs.pauses_s:.1f} s)",
+        f"loudness r {number(prosody.loudness_correlation)}",
+    ]
+    if prosody.pitch:
+        semitones = " and ".join(number(x, 1) for x in prosody.pitch.range_semitones)
+        parts.append(f"pitch r {number(prosody.pitch.correlation)}, range {semitones} semitones")
+    return "; ".join(parts)

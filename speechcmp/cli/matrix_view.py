@@ -5,7 +5,7 @@ from typing import Any
 
 from speechcmp.cli.comparison_view import SCHEMA, side_json
 from speechcmp.cli.output import console, new_table, number, shown
-from speechcmp.comparison import DistanceMatrix, Span
+from speechcmp.findings import DistanceMatrix, Span
 
 CSV_COLUMNS = ("reference_path", "take_path", "reference_index", "take_index", "distance")
 

@@ -1,0 +1,299 @@
+"""``speechcmp batch``: a manifest of references and takes, a line of results for each row."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import typer
+
+from speechcmp.cli import options
+from speechcmp.cli.inputs import STDIN, expand_inputs
+from speechcmp.errors import ParameterError, SpeechcmpError
+
+if TYPE_CHECKING:
+    from speechcmp.batch import Batch, Outcome
+    from speechcmp.manifest import Manifest
+    from speechcmp.scoring import Failure
+
+INTERRUPTED = 130
+
+
+def batch(
+    manifest: Annotated[
+        str | None,
+        typer.Argument(help="CSV, TSV, JSONL or Parquet with columns reference and take; or use --takes."),
+    ] = None,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="RESULTS",
+            help="Write results to .jsonl, .csv or .parquet; else print JSONL.",
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", metavar="REF", help="Without a manifest: compare with this.")
+    ] = None,
+    takes: Annotated[
+        list[str] | None,
+        typer.Option("--takes", metavar="FOLDER", help="Without a manifest: these recordings."),
+    ] = None,
+    jobs: options.JobsOption = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with RESULTS: score what is missing or has changed.")
+    ] = False,
+    failures: Annotated[
+        Path | None,
+        typer.Option(
+            "--failures", metavar="FILE", help="Rows that failed; RESULTS.failures.jsonl by default."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="Score only the first N rows.")
+    ] = None,
+    max_failures: Annotated[
+        int | None, typer.Option("--max-failures", metavar="N", min=1, help="Stop after N failures.")
+    ] = None,
+    unordered: Annotated[
+        bool, typer.Option("--unordered", help="Write results as they come, not in the manifest's order.")
+    ] = False,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="COLUMN", help="Summarize each value of a column, too.")
+    ] = None,
+    output_format: Annotated[
+        Literal["table", "json"], typer.Option("--format", "-f", help="How to print the summary.")
+    ] = "table",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            "--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."
+        ),
+    ] = "default",
+    match: Annotated[
+        Literal["time", "index"],
+        typer.Option("--match", help="Match chunks by what is said when, or by number."),
+    ] = "time",
+    dtw: Annotated[
+        Literal["exact", "fastdtw"],
+        typer.Option("--dtw", envvar="SPEECHCMP_DTW", help="Exact, or the fastdtw package."),
+    ] = "exact",
+    band: Annotated[
+        float | None,
+        typer.Option(
+            "--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."
+        ),
+    ] = None,
+    recursive: options.RecursiveOption = False,
+    min_silence_len: options.MinSilenceOption = 500,
+    silence_thresh: options.SilenceThreshOption = "auto",
+    keep_silence: options.KeepSilenceOption = 100,
+    seek_step: options.SeekStepOption = 1,
+    min_chunk: options.MinChunkOption = None,
+    max_chunk: options.MaxChunkOption = None,
+    target_dbfs: options.TargetOption = -20.0,
+    normalize: options.NormalizeOption = True,
+) -> int:
+    """Compare many takes with their references; goes on past bad files, and resumes after a kill."""
+    from speechcmp.batch import Batch, check_params
+    from speechcmp.comparison import CompareParams
+    from speechcmp.records import OVERALL_FIELDS
+    from speechcmp.results import open_results
+
+    rows = _manifest(manifest, reference, takes, recursive=recursive)
+    if resume and out is None:
+        raise ParameterError("--resume: needs the results to go on with; name them by --out")
+    if jobs is not None and jobs < 1:
+        raise ParameterError(f"--jobs: {jobs} is too few; give at least 1")
+    checked = rows.check()
+    if by is not None and by not in {"reference", "take", *checked.carried}:
+        raise ParameterError(
+            f"--by: no column {by!r}; choose one of reference, take, {', '.join(checked.carried)}"
+        )
+    split = options.split_params(
+        min_silence_len, silence_thresh, keep_silence, seek_step, min_chunk, max_chunk, target_dbfs, normalize
+    )
+    params = CompareParams(recipe, match, dtw, band, split)
+    check_params(params)
+    with contextlib.ExitStack() as open_files:
+        results = None
+        if out is not None:
+            results = open_results(out, carried=checked.carried, overall=OVERALL_FIELDS, resume=resume)
+            open_files.callback(results.close)
+        noted = open_files.enter_context(_FailureFile(failures or _failures_beside(out)))
+        work = Batch(rows, results, params=params, limit=limit, ordered=not unordered)
+        n_rows = min(checked.n_rows, limit or checked.n_rows)
+        run = _Run(work, noted, n_rows, max_failures, by, prints=out is None)
+        stopped = run.go(jobs or os.cpu_count() or 1)
+    return run.finish(out, stopped=stopped, as_json=output_format == "json")
+
+
+def _manifest(
+    path: str | None, reference: str | None, takes: list[str] | None, *, recursive: bool
+) -> "Manifest":
+    from speechcmp.manifest import open_manifest, pair_with
+
+    if path is not None:
+        if reference is not None or takes:
+            raise ParameterError(f"{path}: give a manifest, or --reference and --takes, not both")
+        if path == STDIN:
+            raise ParameterError("-: a manifest is read more than once; save it as a file first")
+        return open_manifest(path)
+    if reference is None or not takes:
+        raise ParameterError("no manifest: name one, or give --reference and --takes")
+    own = Path(reference).absolute()
+    return pair_with(
+        reference, [x for x in expand_inputs(takes, recursive=recursive) if Path(x).absolute() != own]
+    )
+
+
+def _failures_beside(out: Path | None) -> Path | None:
+    return None if out is None else out.with_suffix(".failures.jsonl")
+
+
+class _FailureFile:
+    """One line a failure; no file while there is none."""
+
+    begin = b'{"schema": "speechcmp.failure/1", '
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._file: Any = None
+
+    def __enter__(self) -> Self:
+        if self.path is not None and self.path.exists():
+            self._remove_last_runs(self.path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _remove_last_runs(self, path: Path) -> None:
+        head = path.read_bytes()[: len(self.begin)] if path.is_file() else b"/"
+        if not self.begin.startswith(head):
+            raise ParameterError(f"{path}: holds something else than failures; give --failures another name")
+        path.unlink()
+
+    def add(self, failure: "Failure") -> None:
+        """Note a failure; every failed row is tried again by the next run, which begins the file anew."""
+        import json
+
+        if self.path is None:
+            return
+        row = failure.row
+        line = {"id": row.id, "reference": row.reference, "take": row.take}
+        text = json.dumps({**line, "file": failure.file, "reason": failure.reason}, ensure_ascii=False)
+        try:
+            if self._file is None:
+                self._file = self.path.open("wb", buffering=0)
+            self._file.write(self.begin + text[1:].encode("utf-8", "backslashreplace") + b"\n")
+        except OSError as error:
+            raise SpeechcmpError(
+                f"{self.path}: can't be written ({error.strerror}); check the folder and the space left"
+            ) from error
+
+
+class _Run:
+    """A batch as the user sees it: lines, failures, progress, Ctrl-C, a summary."""
+
+    def __init__(
+        self,
+        work: "Batch",
+        failures: _FailureFile,
+        n_rows: int,
+        max_failures: int | None,
+        by: str | None,
+        *,
+        prints: bool,
+    ) -> None:
+        from speechcmp.summary import Summary
+
+        self._work = work
+        self._failures = failures
+        self._n_rows = n_rows
+        self._max_failures = max_failures
+        self._prints = prints
+        self._interrupted = False
+        self._n_known = 0
+        self.summary: Summary = Summary(by)
+
+    def go(self, n_jobs: int) -> bool:
+        """Do the work; say whether it was stopped."""
+        from speechcmp.cli.batch_view import Progress
+        from speechcmp.workers import Workers
+
+        with (
+            self._interruptible(),
+            Workers(min(n_jobs, self._n_rows)) as workers,
+            Progress(self._n_rows) as progress,
+        ):
+            for outcome in self._work.run(workers, stopped=self._is_stopped):
+                self._take(outcome)
+                progress.show(
+                    self.summary.n_scored + self.summary.n_failed, self.summary.n_failed, self._n_known
+                )
+        return self._is_stopped()
+
+    def finish(self, out: Path | None, *, stopped: bool, as_json: bool) -> int:
+        """Print the summary and what there is to say; return the exit code."""
+        from speechcmp.cli import batch_view
+        from speechcmp.cli.output import complain, warn
+
+        if self._work.n_dropped:
+            warn(
+                f"{self._work.n_dropped} of the results there were belong to no row as it is now, and went; "
+                f"all of them are in {out}.old"
+            )
+        batch_view.print_summary(self.summary, as_json=as_json, stderr=self._prints)
+        if self.summary.n_failed and self._failures.path is not None:
+            warn(f"{self.summary.n_failed} rows failed; why is in {self._failures.path}")
+        if stopped:
+            left = self._n_rows - self.summary.n_scored - self.summary.n_failed
+            again = "the same command with --resume goes on" if out is not None else "run it again with --out"
+            why = "interrupted" if self._interrupted else f"stopped after {self.summary.n_failed} failures"
+            complain(f"{why}: {self.summary.n_scored} rows are done, {left} are left; {again}")
+            return INTERRUPTED if self._interrupted else 1
+        return 0 if not self.summary.n_failed else 3 if self.summary.n_scored else 1
+
+    def _is_stopped(self) -> bool:
+        many = self._max_failures is not None and self.summary.n_failed >= self._max_failures
+        return self._interrupted or many
+
+    def _take(self, outcome: "Outcome") -> None:
+        from speechcmp.batch import Known
+        from speechcmp.cli import output
+        from speechcmp.results import SCHEMA
+        from speechcmp.scoring import Failure
+
+        if isinstance(outcome, Failure):
+            self.summary.add_failure(outcome.file, outcome.reason)
+            self._failures.add(outcome)
+            if self._prints:
+                output.complain(f"row {outcome.row.id}: {outcome.reason}")
+            return
+        self._n_known += isinstance(outcome, Known)
+        self.summary.add(outcome.record)
+        if self._prints:
+            output.print_json_line({"schema": SCHEMA, **outcome.record})
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let the first Ctrl-C finish what is in hand, and the second one end it."""
+
+        def note(_signal: int, _frame: FrameType | None) -> None:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
+            os.write(2, b"\nspeechcmp: finishing what is in hand; Ctrl-C again to stop at once\n")
+
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)

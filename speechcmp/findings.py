@@ -1,0 +1,153 @@
+"""What a comparison finds: plain values, to be shown, stored and counted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechcmp.mismatch import Mismatch
+from speechcmp.prosody import Prosody
+from speechcmp.score import Score
+
+Status = Literal["matched", "missing"]
+
+
+class Span(NamedTuple):
+    """A stretch of a recording; seconds from its start."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPair:
+    """A chunk of the reference and what answers to it in the take.
+
+    Attributes
+    ----------
+    index : int
+        Of the reference chunk.
+    status : {"matched", "missing"}
+    reference : Span
+    take : Span or None
+        None if the take does not say it.
+    confidence : float
+        That the status is right, 0 to 1; see `speechcmp.align`.
+    reordered : bool
+        The take says it out of its order.
+    distance : float or None
+        Warping path's cost / (frames of the reference chunk + frames of the take's span).
+    tempo : float or None
+        Duration in the take / duration in the reference: above 1 is slower.
+    pause_before_s : tuple of (float, float or None)
+        Seconds of silence before it, in the reference and in the take.
+    score : Score or None
+        0 to 100 and its parts; None where nothing is scored.
+    worst : tuple of Mismatch
+        Where the two sound least alike, up to three stretches: where to listen, not what is wrong.
+    prosody : Prosody or None
+        Rate, pauses, loudness and pitch, where they are asked for.
+    """
+
+    index: int
+    status: Status
+    reference: Span
+    take: Span | None
+    confidence: float
+    reordered: bool = False
+    distance: float | None = None
+    tempo: float | None = None
+    pause_before_s: tuple[float, float | None] = (0.0, None)
+    score: Score | None = None
+    worst: tuple[Mismatch, ...] = ()
+    prosody: Prosody | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two recordings compared."""
+
+    name: str
+    path: Path | None
+    duration_s: float
+
+
+class Copy(NamedTuple):
+    """The take is the reference itself, or a piece of it, played back.
+
+    `offset_s`: where the take starts in the reference; `confidence`: 0 to 1.
+    """
+
+    offset_s: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A take held against a reference.
+
+    Attributes
+    ----------
+    recipe : str
+    reference, take : Side
+    pairs : tuple of ChunkPair
+        One for each chunk of the reference.
+    extra : tuple of Span
+        What the take says beyond the reference.
+    repeated : tuple of (int, Span)
+        What the take says once more, and which chunk of the reference that is.
+    distance : float
+        Mean of the matched chunks' distances, weighted by their durations; of the whole recordings if none
+        is matched.
+    score : Score or None
+        Of the recording; see `speechcmp.score`.
+    tempo : float or None
+        Time the take needs for the matched chunks / time the reference needs.
+    warnings : tuple of str
+    copy : Copy or None
+        Set where copies are looked for, and the take is one.
+    """
+
+    recipe: str
+    reference: Side
+    take: Side
+    pairs: tuple[ChunkPair, ...]
+    extra: tuple[Span, ...]
+    repeated: tuple[tuple[int, Span], ...]
+    distance: float
+    tempo: float | None
+    score: Score | None
+    warnings: tuple[str, ...] = ()
+    copy: Copy | None = None
+
+    @property
+    def n_missing(self) -> int:
+        return sum(pair.status == "missing" for pair in self.pairs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DistanceMatrix:
+    """Every chunk of the reference against every chunk of the take.
+
+    Attributes
+    ----------
+    recipe : str
+    reference, take : Side
+    reference_chunks, take_chunks : tuple of Span
+    distances : float64, shape (n_reference_chunks, n_take_chunks)
+    warnings : tuple of str
+    """
+
+    recipe: str
+    reference: Side
+    take: Side
+    reference_chunks: tuple[Span, ...]
+    take_chunks: tuple[Span, ...]
+    distances: NDArray[np.float64]
+    warnings: tuple[str, ...] = ()

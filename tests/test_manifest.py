@@ -1,0 +1,173 @@
+"""Manifests: every format gives the same rows, and what is wrong is named with its line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from speechcmp.errors import DependencyError, ParameterError
+from speechcmp.manifest import Manifest, Row, open_manifest, pair_with
+
+CELLS = [
+    {"id": "a", "reference": "ref.wav", "take": "sub/take 1.wav", "speaker": "s1"},
+    {"id": "b", "reference": "ref.wav", "take": "/far/take,2.wav", "speaker": 'O\'Neil "Bob"'},
+]
+
+
+def written(path: Path, text: str) -> Manifest:
+    path.write_text(text, encoding="utf-8")
+    return open_manifest(path)
+
+
+def expected(folder: Path) -> list[Row]:
+    return [
+        Row(
+            1,
+            "a",
+            "ref.wav",
+            "sub/take 1.wav",
+            f"{folder}/ref.wav",
+            f"{folder}/sub/take 1.wav",
+            {"speaker": "s1"},
+        ),
+        Row(
+            2,
+            "b",
+            "ref.wav",
+            "/far/take,2.wav",
+            f"{folder}/ref.wav",
+            "/far/take,2.wav",
+            {"speaker": 'O\'Neil "Bob"'},
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "m.csv",
+            (
+                "id,reference,take,speaker\na,ref.wav,sub/take 1.wav,s1\n"
+                'b,ref.wav,"/far/take,2.wav","O\'Neil ""Bob"""\n'
+            ),
+        ),
+        (
+            "excel.csv",
+            (
+                "\ufeffspeaker;take;reference ;id\r\ns1;sub/take 1.wav;ref.wav;a\r\n\r\n"
+                '"O\'Neil ""Bob""";"/far/take,2.wav";ref.wav;b\r\n'
+            ),
+        ),
+        (
+            "m.tsv",
+            (
+                "id\treference\ttake\tspeaker\na\tref.wav\tsub/take 1.wav\ts1\n"
+                'b\tref.wav\t/far/take,2.wav\t"O\'Neil ""Bob"""\n'
+            ),
+        ),
+        ("m.jsonl", "\n".join(json.dumps(cells) for cells in CELLS) + "\n\n"),
+    ],
+)
+def test_every_format_gives_the_same_rows(tmp_path: Path, name: str, text: str) -> None:
+    manifest = written(tmp_path / name, text)
+    assert list(manifest) == expected(tmp_path)
+    assert list(manifest) == expected(tmp_path), "can be read again"
+    assert manifest.check() == (2, ("speaker",))
+
+
+def test_parquet(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pa.Table.from_pylist(CELLS), tmp_path / "m.parquet")
+    assert list(open_manifest(tmp_path / "m.parquet")) == expected(tmp_path)
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(ParameterError, match=r"bad\.parquet: no Parquet file, or broken"):
+        open_manifest(tmp_path / "bad.parquet").check()
+
+
+def test_parquet_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    (tmp_path / "m.parquet").write_bytes(b"")
+    with pytest.raises(DependencyError, match=r"pip install 'speechcmp\[parquet\]'"):
+        open_manifest(tmp_path / "m.parquet")
+
+
+def test_without_ids_the_number_is_the_id(tmp_path: Path) -> None:
+    rows = list(written(tmp_path / "m.csv", "reference,take\nr,a\n\nr,b\n"))
+    assert [(row.id, row.number) for row in rows] == [("1", 1), ("2", 2)]
+    numbered = written(
+        tmp_path / "m.jsonl",
+        '{"id": 17, "reference": "r", "take": "t"}\n{"reference": "r", "take": "t", "x": [1]}\n',
+    )
+    assert [row.id for row in numbered] == ["17", "2"]
+    assert numbered.check().carried == ("x",)
+
+
+def test_addresses_are_no_paths(tmp_path: Path) -> None:
+    (row,) = written(tmp_path / "m.csv", "reference,take\ns3://bucket/r.wav,t.wav\n")
+    assert row.reference_path == "s3://bucket/r.wav"
+    assert row.take_path == str(tmp_path / "t.wav")
+
+
+def test_rows_are_read_lazily(tmp_path: Path) -> None:
+    manifest = written(tmp_path / "m.csv", "reference,take\n" + "r,t\n" * 3 + "broken\n")
+    rows = iter(manifest)
+    assert [next(rows).number for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(ParameterError, match="line 5"):
+        next(rows)
+    assert manifest.first(3).check().n_rows == 3
+    assert manifest.first(None) is manifest
+
+
+def test_one_reference_and_takes() -> None:
+    manifest = pair_with("r.wav", (name for name in ("a.wav", "b.wav")))
+    assert [(row.id, row.reference_path, row.take_path) for row in manifest] == [
+        ("1", "r.wav", "a.wav"),
+        ("2", "r.wav", "b.wav"),
+    ]
+    assert manifest.check() == (2, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("m.csv", "reference,taek\nr,t\n", "line 1: no column 'take', only reference, taek"),
+        ("m.csv", "reference,take\nr,t\nr\n", "line 3: 1 fields, and the header has 2"),
+        ("m.csv", "reference,take\nr,t,u\n", "line 2: 3 fields, and the header has 2"),
+        ("m.csv", 'reference,take,x\nr,t,"two\nlines"\nr,t\n', "line 4: 2 fields"),
+        ("m.csv", "reference,take\nr,\n", "line 2: take is ''"),
+        ("m.csv", 'reference,take\nr,"t\n', "line 2: can't be read"),
+        ("m.csv", "reference,take,take\nr,t,t\n", "line 1: two columns are called 'take'"),
+        ("m.csv", "reference,take,\nr,t,\n", "line 1: column 3 has no name"),
+        (
+            "m.csv",
+            "reference,take,overall\nr,t,1\n",
+            "line 1: column 'overall' has the name of a result's field",
+        ),
+        ("m.csv", "reference,take\n", "no rows"),
+        ("m.csv", "", "no rows"),
+        ("m.jsonl", '{"reference": "r", "take": "t"}\n{"reference": "r"\n', "line 2: no JSON"),
+        ("m.jsonl", '["r", "t"]\n', "line 1: no object"),
+        ("m.jsonl", '{"reference": "r", "take": "t"}\n{"reference": "r"}\n', "line 2: take is None"),
+        ("m.jsonl", '{"reference": "r", "take": 3}\n', "line 1: take is 3"),
+        ("m.jsonl", '{"take": "t"}\n', "line 1: no column 'reference'"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        written(tmp_path / name, text).check()
+    assert str(caught.value).startswith(f"{tmp_path / name}: {message}")
+
+
+def test_no_utf8(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes("reference,take\nr,t\nr,été\n".encode("latin-1"))
+    with pytest.raises(ParameterError, match=r"m\.csv: line \d: can't be read .*; save it as UTF-8"):
+        open_manifest(tmp_path / "m.csv").check()
+
+
+def test_no_manifest(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"m\.csv: no such file"):
+        open_manifest(tmp_path / "m.csv")
+    with pytest.raises(ParameterError, match=r"m\.xlsx: a manifest is \.csv"):
+        open_manifest(tmp_path / "m.xlsx")
