@@ -75,9 +75,7 @@ class Data:
         for k, speaker in enumerate(self.speakers):
             others = [int(j) for j in np.flatnonzero(self.speakers == speaker) if j != k]
             if others:
-                pairs.append(
-                    (k, min(others, key=lambda j: abs(np.log(len(self.takes[j]) / len(self.takes[k])))))
-                )
+                pairs.append((k, min(others, key=lambda j: abs(np.log(len(self.takes[j]) / len(self.takes[k]))))))
         return pairs
 
     def others(self, kind: str, voice: str) -> list[int]:
@@ -135,22 +133,15 @@ def strict_offset(gate: Gate, wrong: list[Measures], model: ScoreModel) -> float
     return round(low, 3)
 
 
-def predict(
-    data: Data, models: list[ScoreModel], held_out: list[NDArray[np.bool_]]
-) -> dict[tuple[str, str], Floats]:
+def predict(data: Data, models: list[ScoreModel], held_out: list[NDArray[np.bool_]]) -> dict[tuple[str, str], Floats]:
     """Score every pair with the model that has not seen its speaker."""
-    model_of = {
-        int(k): model for model, fold in zip(models, held_out, strict=True) for k in np.flatnonzero(fold)
-    }
+    model_of = {int(k): model for model, fold in zip(models, held_out, strict=True) for k in np.flatnonzero(fold)}
     return {
         key: np.array([scoring.score(one, model_of[k]).value for k, one in enumerate(measures)])
         for key, measures in data.measures.items()
     } | {
         ("own", "own"): np.array(
-            [
-                scoring.score(data.own[k], model_of[k]).value if k in data.own else np.nan
-                for k in range(data.n)
-            ]
+            [scoring.score(data.own[k], model_of[k]).value if k in data.own else np.nan for k in range(data.n)]
         )
     }
 
@@ -169,9 +160,7 @@ def area(right: Floats, wrong: Floats) -> float:
     return float((gap > 0).mean() + 0.5 * (gap == 0).mean())
 
 
-def figures(
-    data: Data, values: dict[tuple[str, str], Floats]
-) -> dict[str, Callable[[NDArray[np.int64]], float]]:
+def figures(data: Data, values: dict[tuple[str, str], Floats]) -> dict[str, Callable[[NDArray[np.int64]], float]]:
     """Name the figures; each is computed on any sample of readings."""
     mean = np.mean([values["right", voice] for voice in VOICES], axis=0)
     human, watch = data.ratings, data.stopwatch
@@ -194,17 +183,12 @@ def figures(
     return out
 
 
-def with_intervals(
-    data: Data, values: dict[tuple[str, str], Floats], n_samples: int
-) -> dict[str, list[float]]:
+def with_intervals(data: Data, values: dict[tuple[str, str], Floats], n_samples: int) -> dict[str, list[float]]:
     """Return [figure, low, high] by name."""
     names = np.unique(data.speakers)
     members = [np.flatnonzero(data.speakers == name) for name in names]
     rng = np.random.default_rng(4)
-    samples = [
-        np.concatenate([members[k] for k in rng.integers(0, len(names), len(names))])
-        for _ in range(n_samples)
-    ]
+    samples = [np.concatenate([members[k] for k in rng.integers(0, len(names), len(names))]) for _ in range(n_samples)]
     out = {}
     for name, figure in figures(data, values).items():
         low, high = np.quantile([figure(sample) for sample in samples], [0.025, 0.975])
@@ -229,9 +213,7 @@ def print_weights(data: Data) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, help="write the model, fitted to all readings, here")
     parser.add_argument("--weights", action="store_true", help="also print the weights of the coefficients")

@@ -246,9 +246,7 @@ def _quiet_blocks(stretches: Floats, alive: NDArray[np.bool_], share: float) -> 
     return None if quietest > ceiling else whole & (stretches <= limit)
 
 
-def _mean_of_quiet(
-    floor: NDArray[np.float64], blocks: Floats, quiet: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _mean_of_quiet(floor: NDArray[np.float64], blocks: Floats, quiet: NDArray[np.bool_]) -> NDArray[np.float64]:
     ratio = np.where(quiet, blocks / floor, 0.0)
     overall = ratio.sum(axis=1, keepdims=True) / quiet.sum()
     if floor.shape[1] <= WINDOW:

@@ -334,9 +334,7 @@ def save_pcm(path: Path, source: AudioFile, start: int = 0, stop: int | None = N
         The file can't be written.
     """
     wav = path.suffix == ".wav"
-    subtype = {1: "PCM_U8" if wav else "PCM_S8", 2: "PCM_16", 4: "PCM_32" if wav else "PCM_24"}[
-        source.sample_width
-    ]
+    subtype = {1: "PCM_U8" if wav else "PCM_S8", 2: "PCM_16", 4: "PCM_32" if wav else "PCM_24"}[source.sample_width]
     partial = path.with_name(f".{path.name}.part")
     try:
         with soundfile.SoundFile(
@@ -347,6 +345,4 @@ def save_pcm(path: Path, source: AudioFile, start: int = 0, stop: int | None = N
         partial.replace(path)
     except (soundfile.LibsndfileError, OSError) as error:
         partial.unlink(missing_ok=True)
-        raise AudioError(
-            f"{path}: can't be written ({error}); check the folder and the space left"
-        ) from error
+        raise AudioError(f"{path}: can't be written ({error}); check the folder and the space left") from error

@@ -184,9 +184,7 @@ class Batch:
 
 
 def _lost(row: Row) -> Failure:
-    return Failure(
-        row, row.take, f"{row.take}: the worker was killed, and killed again; check the file and the memory"
-    )
+    return Failure(row, row.take, f"{row.take}: the worker was killed, and killed again; check the file and the memory")
 
 
 def _same_words(old: dict[str, Any], new: dict[str, Any]) -> bool:

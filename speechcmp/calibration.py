@@ -76,9 +76,7 @@ def fit_mapping(
     return replace(fitted, error=error, fitted={**base.fitted, **figures})
 
 
-def fit_gate(
-    same: Sequence[Measures], wrong: Sequence[Measures], base: ScoreModel | None = None
-) -> ScoreModel:
+def fit_gate(same: Sequence[Measures], wrong: Sequence[Measures], base: ScoreModel | None = None) -> ScoreModel:
     """Fit the gate to takes of the right text and of wrong texts; the mapping stays as it is.
 
     A logistic regression that weighs both kinds alike, made sharper, then moved until
@@ -98,15 +96,12 @@ def fit_gate(
     """
     base = base or load_model()
     if min(len(same), len(wrong)) < _FEWEST_TAKES:
-        raise ParameterError(
-            f"{len(same)} right and {len(wrong)} wrong takes: at least {_FEWEST_TAKES} of each"
-        )
+        raise ParameterError(f"{len(same)} right and {len(wrong)} wrong takes: at least {_FEWEST_TAKES} of each")
     shape = _fit_logistic(_gate_inputs(same), _gate_inputs(wrong)) * _SHARPNESS
     gate = Gate(0.0, *np.round(shape, 3).tolist())
     ungated = [score(one, replace(base, gate=Gate(100.0, 0.0, 0.0))).value for one in wrong]
     offsets = [
-        _logit_of(_REFUSED / max(best, _REFUSED)) - gate.logit(one)
-        for best, one in zip(ungated, wrong, strict=True)
+        _logit_of(_REFUSED / max(best, _REFUSED)) - gate.logit(one) for best, one in zip(ungated, wrong, strict=True)
     ]
     strict = replace(gate, offset=round(float(np.quantile(offsets, 1 - _REFUSED_SHARE)), 3))
     return replace(base, gate=strict, fitted={**base.fitted, "n_same": len(same), "n_wrong": len(wrong)})
@@ -162,9 +157,7 @@ def _fit_logistic(same: NDArray[np.float64], wrong: NDArray[np.float64]) -> NDAr
         value = float(weights @ np.logaddexp(0, -margins) + 1e-4 * (slopes[1:] ** 2).sum())
         return value, pulls @ design + np.append(0.0, 2e-4 * slopes[1:])
 
-    best = minimize(
-        loss, np.zeros(3), jac=True, method="L-BFGS-B", bounds=[(None, None), (0, None), (0, None)]
-    )
+    best = minimize(loss, np.zeros(3), jac=True, method="L-BFGS-B", bounds=[(None, None), (0, None), (0, None)])
     slopes: NDArray[np.float64] = best.x[1:] / scale
     return slopes
 

@@ -164,9 +164,7 @@ def _check_threshold(threshold: float | str) -> float | None:
     if threshold == "auto":
         return None
     if isinstance(threshold, str) or not math.isfinite(threshold):
-        raise ParameterError(
-            f"silence_thresh_dbfs: {threshold!r} is no level; give 'auto' or dBFS, for example -40"
-        )
+        raise ParameterError(f"silence_thresh_dbfs: {threshold!r} is no level; give 'auto' or dBFS, for example -40")
     return float(threshold)
 
 
@@ -178,9 +176,7 @@ def _check_lengths(keep_silence_ms: float, **lengths_ms: int | None) -> None:
         raise ParameterError(f"keep_silence_ms: {keep_silence_ms} is not possible; give 0 or more ms")
     shortest, longest = lengths_ms["min_chunk_ms"], lengths_ms["max_chunk_ms"]
     if shortest and longest and shortest > longest:
-        raise ParameterError(
-            f"min_chunk_ms: {shortest} is above max_chunk_ms {longest}; lower it or raise the other"
-        )
+        raise ParameterError(f"min_chunk_ms: {shortest} is above max_chunk_ms {longest}; lower it or raise the other")
 
 
 def _warnings(
@@ -292,9 +288,7 @@ def _accumulate(squares: Integers, ends: Integers, sums: Integers, before: int) 
     return before + int(squares[-1])
 
 
-def _silent_windows(
-    sums: _SquareSums, min_silence_len_ms: int, threshold: float, seek_step_ms: int
-) -> Integers:
+def _silent_windows(sums: _SquareSums, min_silence_len_ms: int, threshold: float, seek_step_ms: int) -> Integers:
     """Return the starts in ms of the windows whose RMS, cut to a whole number, is not above the threshold."""
     last = len(sums.edges) - 1 - min_silence_len_ms
     if last < 0:
@@ -369,9 +363,7 @@ def _merge_short(cuts: list[Range], shortest: float) -> list[Range]:
     return cuts
 
 
-def _cut_long(
-    cuts: list[Range], found: _Found, sample_rate: int, min_chunk_ms: int, max_chunk_ms: int
-) -> list[Range]:
+def _cut_long(cuts: list[Range], found: _Found, sample_rate: int, min_chunk_ms: int, max_chunk_ms: int) -> list[Range]:
     longest = max(int(max_chunk_ms * sample_rate / 1000), 1)
     shortest = int(min_chunk_ms * sample_rate / 1000)
     width = max(round(_QUIET_S * sample_rate / found.cell_frames), 1)
@@ -386,14 +378,10 @@ def _cut_long(
             pieces.append((start, stop))
             continue
         margin = min(max(shortest, length // 4), length // 2)
-        inside = np.ceil(np.array([start + margin, stop - margin]) / found.cell_frames - width / 2).astype(
-            int
-        )
+        inside = np.ceil(np.array([start + margin, stop - margin]) / found.cell_frames - width / 2).astype(int)
         view = smooth[max(inside[0], 0) : max(inside[1], 0)]
         middle = (start + stop) // 2
-        cut = (
-            int((max(inside[0], 0) + view.argmin() + width / 2) * found.cell_frames) if len(view) else middle
-        )
+        cut = int((max(inside[0], 0) + view.argmin() + width / 2) * found.cell_frames) if len(view) else middle
         cut = min(max(cut, start + margin, start + 1), stop - max(margin, 1))
         waiting += [(cut, stop), (start, cut)]
     return pieces

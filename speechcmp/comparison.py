@@ -160,9 +160,7 @@ def _whole_recipe(params: CompareParams) -> Recipe:
 def compare_prepared(reference: Prepared, take: Prepared, *, params: CompareParams) -> Comparison:
     """Compare as `compare` does, with what `prepare` made of both recordings with the same `params`."""
     recipe = _whole_recipe(params)
-    alignment = (
-        _by_index(reference, take) if params.by == "index" else align_chunks(reference.track, take.track)
-    )
+    alignment = _by_index(reference, take) if params.by == "index" else align_chunks(reference.track, take.track)
     pairs = tuple(_pairs(reference, take, alignment, params))
     matched = [pair for pair in pairs if pair.take is not None]
     extra = tuple(_span(found, recipe, take) for found in alignment.extra)
@@ -190,9 +188,7 @@ def _by_index(reference: Prepared, take: Prepared) -> Alignment:
     return Alignment(tuple(matches), tuple(theirs[len(ours) :]), ())
 
 
-def distance_matrix(
-    reference: Recording, take: Recording, *, params: CompareParams | None = None
-) -> DistanceMatrix:
+def distance_matrix(reference: Recording, take: Recording, *, params: CompareParams | None = None) -> DistanceMatrix:
     """Measure every chunk of the reference against every chunk of the take; see `DistanceMatrix`.
 
     Raises
@@ -207,9 +203,7 @@ def distance_matrix(
 def matrix_prepared(reference: Prepared, take: Prepared, *, params: CompareParams) -> DistanceMatrix:
     """Measure as `distance_matrix` does, with what `prepare` made of both recordings."""
     recipe = find_recipe(params.recipe)
-    ours, theirs = (
-        [_features_of(side, chunk, recipe)[0] for chunk in side.chunks] for side in (reference, take)
-    )
+    ours, theirs = ([_features_of(side, chunk, recipe)[0] for chunk in side.chunks] for side in (reference, take))
     if params.dtw == "exact":
         distances = dtw_distances(ours, theirs, metric=recipe.metric, band=params.band)
     else:
@@ -225,9 +219,7 @@ def matrix_prepared(reference: Prepared, take: Prepared, *, params: CompareParam
     )
 
 
-def _pairs(
-    reference: Prepared, take: Prepared, alignment: Alignment, params: CompareParams
-) -> Iterator[ChunkPair]:
+def _pairs(reference: Prepared, take: Prepared, alignment: Alignment, params: CompareParams) -> Iterator[ChunkPair]:
     silent_since = (0.0, 0.0)
     for match, chunk in zip(alignment.matches, reference.chunks, strict=True):
         pause_s = max(0.0, chunk.start_s - silent_since[0])
@@ -345,9 +337,7 @@ def _span(frames: FrameRange, recipe: Recipe, side: Prepared) -> Span:
 def _whole_distance(reference: Prepared, take: Prepared, params: CompareParams) -> float:
     """Return the distance of two recordings of which no chunk is matched, all their speech against all."""
     recipe = find_recipe(params.recipe)
-    ours, theirs = (
-        _features_of(side, Span(0.0, side.recording.duration_s), recipe)[0] for side in (reference, take)
-    )
+    ours, theirs = (_features_of(side, Span(0.0, side.recording.duration_s), recipe)[0] for side in (reference, take))
     return _distance(ours, theirs, recipe, params)
 
 

@@ -63,9 +63,7 @@ class PcmFile:
                     file.seek(start)
                 yield from self._read(file, start, stop)
         except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise AudioError(
-                f"{self.name}: broken ({_reason(error)}); save it again or convert it"
-            ) from error
+            raise AudioError(f"{self.name}: broken ({_reason(error)}); save it again or convert it") from error
 
     def _read(self, file: soundfile.SoundFile, position: int, stop: int) -> Iterator[Pcm]:
         while position < stop:
@@ -123,9 +121,7 @@ def unreadable_error(name: str, error: OSError | ValueError) -> AudioError:
 def _open_stream(stream: BinaryIO, name: str) -> PcmFile:
     data = stream.read(MAX_STREAM_BYTES + 1)
     if len(data) > MAX_STREAM_BYTES:
-        raise AudioError(
-            f"{name}: more than {MAX_STREAM_BYTES >> 20} MiB from a stream; save it to a file first"
-        )
+        raise AudioError(f"{name}: more than {MAX_STREAM_BYTES >> 20} MiB from a stream; save it to a file first")
     return _open_known(PcmFile(name, None, 0, 0, 0, 0, "", data), len(data))
 
 
@@ -200,9 +196,7 @@ def _check_whole(file: PcmFile, kind: str, n_bytes: int) -> None:
         if kind in {"WAV", "WAVEX"}:
             missing = _wav_bytes_missing(raw, n_bytes)
             if missing:
-                raise AudioError(
-                    f"{file.name}: truncated ({missing:,} bytes missing); copy or record it again"
-                )
+                raise AudioError(f"{file.name}: truncated ({missing:,} bytes missing); copy or record it again")
         elif kind == "OGG":
             raw.seek(max(0, n_bytes - _TAIL_BYTES))
             tail = raw.read()

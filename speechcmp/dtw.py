@@ -277,9 +277,7 @@ def _find_kernel(wanted: str) -> _Kernel:
     levels: list[str] = native.levels() if native else []
     if wanted not in {"", "numpy", *levels}:
         offered = ", ".join(["numpy", *levels])
-        raise ParameterError(
-            f"{KERNEL_VARIABLE}: can't run {wanted!r} on this machine; choose one of {offered}"
-        )
+        raise ParameterError(f"{KERNEL_VARIABLE}: can't run {wanted!r} on this machine; choose one of {offered}")
     if native is None or wanted == "numpy":
         return _Kernel("numpy", "", _dtw_numpy)
     level = wanted or levels[0]

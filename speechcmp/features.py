@@ -264,9 +264,7 @@ def _power_spectra(samples: NDArray[np.floating], params: MfccParams) -> Iterato
     if params.center:
         signal = np.pad(signal, params.n_fft // 2)
     if len(signal) < params.n_fft:
-        raise ParameterError(
-            f"samples: {len(signal)} are too few for a frame of {params.n_fft}; use center=True"
-        )
+        raise ParameterError(f"samples: {len(signal)} are too few for a frame of {params.n_fft}; use center=True")
     window = _hann(params.n_fft, params.win_length or params.n_fft)
     frames = sliding_window_view(signal, params.n_fft)[:: params.hop_length]
     for start in range(0, len(frames), _BLOCK_FRAMES):

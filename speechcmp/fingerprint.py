@@ -110,9 +110,7 @@ def landmarks(
     return Landmarks(_digests(distinct, params)[inverse], frames.astype(np.uint32), n_frames)
 
 
-def query_landmarks(
-    samples: Samples, sample_rate: int, *, params: FingerprintParams = SPEECH
-) -> QueryLandmarks:
+def query_landmarks(samples: Samples, sample_rate: int, *, params: FingerprintParams = SPEECH) -> QueryLandmarks:
     """Find a clip's landmarks, for asking: more of them than are stored, at several sub-hop shifts.
 
     Parameters
@@ -141,14 +139,10 @@ def query_landmarks(
 
 def spectrogram_peaks(samples: Samples, sample_rate: int, *, params: FingerprintParams = SPEECH) -> Peaks:
     """Find the peaks landmarks are made of, for plotting; arguments and errors as for `landmarks`."""
-    return find_peaks(
-        decoded_blocks(samples, sample_rate, params), params.sample_rate or sample_rate, params
-    )[0]
+    return find_peaks(decoded_blocks(samples, sample_rate, params), params.sample_rate or sample_rate, params)[0]
 
 
-def _pair_keys(
-    peaks: Peaks, fan_out: int, params: FingerprintParams
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _pair_keys(peaks: Peaks, fan_out: int, params: FingerprintParams) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Write each landmark as one integer (bins, frames between); return its anchor's frame too."""
     n_bins, n_deltas = params.window // 2 + 1, params.max_delta_frames + 1
     keys, frames = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]

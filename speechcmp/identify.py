@@ -77,9 +77,7 @@ def identify(
     return Identified(len(query.hashes), tuple(named))
 
 
-def find_copy(
-    original: Recording, copy: Recording, *, params: FingerprintParams = SPEECH
-) -> Match | None:
+def find_copy(original: Recording, copy: Recording, *, params: FingerprintParams = SPEECH) -> Match | None:
     """Tell whether one recording is, in part or whole, a copy of another: no two takes of a text are.
 
     Returns

@@ -241,9 +241,7 @@ def _read_jsonl(path: Path) -> Iterator[tuple[str, Cells]]:
             try:
                 cells = json.loads(text)
             except ValueError as error:
-                raise ParameterError(
-                    f"{path}: line {line}: no JSON ({error}); write one object a line"
-                ) from error
+                raise ParameterError(f"{path}: line {line}: no JSON ({error}); write one object a line") from error
             if not isinstance(cells, dict):
                 raise ParameterError(f"{path}: line {line}: no object; write {{'reference': …, 'take': …}}")
             yield f"line {line}", cells

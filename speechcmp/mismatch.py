@@ -83,9 +83,7 @@ def find_mismatches(
             f"and shortest_s {shortest_s:g} above 0"
         )
     width = min(max(1, round(shortest_s / hop_s)), len(costs))
-    smooth = np.convolve(
-        np.pad(costs, (width // 2, (width - 1) // 2), mode="edge"), np.ones(width) / width, "valid"
-    )
+    smooth = np.convolve(np.pad(costs, (width // 2, (width - 1) // 2), mode="edge"), np.ones(width) / width, "valid")
     typical = float(np.median(smooth))
     spread = 1.4826 * float(np.median(np.abs(smooth - typical)))  # equals sigma for a normal distribution
     limit = max(typical + 1.5 * spread, chance_cost / 2)

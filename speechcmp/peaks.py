@@ -176,9 +176,7 @@ def decoded_blocks(
     return _resampled(_limited(blocks, n_left), sample_rate, params)
 
 
-def find_peaks(
-    blocks: Iterable[NDArray[np.float32]], sample_rate: int, params: FingerprintParams
-) -> tuple[Peaks, int]:
+def find_peaks(blocks: Iterable[NDArray[np.float32]], sample_rate: int, params: FingerprintParams) -> tuple[Peaks, int]:
     """Find the peaks above the floors, and count the frames.
 
     Parameters
@@ -223,9 +221,7 @@ def _limited(blocks: Iterable[FloatArray], n_left: float) -> Iterator[NDArray[np
     for block in blocks:
         array = np.asarray(block, np.float32)
         if array.ndim != 1:
-            raise ParameterError(
-                f"samples: not one channel, given a block of shape {array.shape}; mix to mono first"
-            )
+            raise ParameterError(f"samples: not one channel, given a block of shape {array.shape}; mix to mono first")
         if not np.isfinite(array).all():
             raise ParameterError("samples: some are infinite or not a number; check the decoder")
         yield array[: int(min(n_left, len(array)))]
@@ -285,9 +281,7 @@ def _power_blocks(
         yield power
 
 
-def _local_maxima(
-    image: FloatArray, params: FingerprintParams
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _local_maxima(image: FloatArray, params: FingerprintParams) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find local maxima: rows, counted from the first that has a whole neighborhood, and bins."""
     reach, margin = params.neighborhood_frames, params.neighborhood_bins
     over_time = _running_maximum(image, reach)

@@ -95,9 +95,7 @@ def open_results(
         return LineFile(path, JsonLines)
     twice = set(carried) & set(layout.own_columns)
     if twice:
-        raise ParameterError(
-            f"{path}: column {min(twice)!r} has the name of a result's; rename it, or write .jsonl"
-        )
+        raise ParameterError(f"{path}: column {min(twice)!r} has the name of a result's; rename it, or write .jsonl")
     return LineFile(path, lambda: CsvLines(layout)) if kind == ".csv" else ShardFolder(path, layout)
 
 
@@ -362,9 +360,7 @@ def _open_locked(path: Path) -> int:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(fd)
-            raise SpeechcmpError(
-                f"{path}: another run is writing it; wait for its end, or stop it"
-            ) from error
+            raise SpeechcmpError(f"{path}: another run is writing it; wait for its end, or stop it") from error
         except OSError:
             pass  # a file system without locks
     return fd

@@ -174,9 +174,7 @@ class Gate:
     relative: float
 
     def __post_init__(self) -> None:
-        if not (
-            math.isfinite(self.offset) and 0 <= self.distance < math.inf and 0 <= self.relative < math.inf
-        ):
+        if not (math.isfinite(self.offset) and 0 <= self.distance < math.inf and 0 <= self.relative < math.inf):
             raise ParameterError(f"gate: slopes must be finite and not negative, given {self}")
 
     def logit(self, measures: Measures) -> float:
@@ -308,16 +306,12 @@ def combine(
     """
     model = model or load_model()
     if not scores or len(scores) != len(durations_s) or min(durations_s) <= 0:
-        raise ParameterError(
-            f"{len(scores)} scores for durations {list(durations_s)[:9]}: give one each, above 0"
-        )
+        raise ParameterError(f"{len(scores)} scores for durations {list(durations_s)[:9]}: give one each, above 0")
     shares = np.array(durations_s) / sum(durations_s)
     lost = shares @ np.array([one.lost for one in scores])
     same_text = float(shares @ np.array([one.same_text for one in scores]))
     pause = abs(pauses_s[1] - pauses_s[0]) / sum(durations_s)
-    between = np.array(
-        [model.pauses(min(pause, _MOST_PAUSE)), curve_of(model, "extra")(extra_s / sum(durations_s))]
-    )
+    between = np.array([model.pauses(min(pause, _MOST_PAUSE)), curve_of(model, "extra")(extra_s / sum(durations_s))])
     kept = 100 - float(lost.sum())
     lost[3:] += between * same_text * min(1.0, kept / max(same_text * between.sum(), 1e-9))
     return _score(100 - float(lost.sum()), Parts(*lost.tolist()), same_text, model)
@@ -441,7 +435,5 @@ def _impostors(frames: Features) -> list[Features]:
     return swapped + [np.roll(backward, round(share * n), axis=0) for share in _BACKWARD_ROTATIONS]
 
 
-def _distances(
-    ours: list[Features], theirs: list[Features], pairs: list[tuple[int, int]]
-) -> NDArray[np.float64]:
+def _distances(ours: list[Features], theirs: list[Features], pairs: list[tuple[int, int]]) -> NDArray[np.float64]:
     return dtw_pair_distances(ours, theirs, pairs, metric="cosine", n_threads=1)

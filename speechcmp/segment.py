@@ -40,9 +40,7 @@ class SplitParams:
 
     def __post_init__(self) -> None:
         if self.target_dbfs is not None and not -100 <= self.target_dbfs <= 0:
-            raise ParameterError(
-                f"target_dbfs: {self.target_dbfs} is not possible; give a level from -100 to 0"
-            )
+            raise ParameterError(f"target_dbfs: {self.target_dbfs} is not possible; give a level from -100 to 0")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,9 +84,7 @@ def segment(source: Source, params: SplitParams) -> Segmented[Source]:
     if level.peak_dbfs == float("-inf"):
         raise silent_error(source.name)
     # A recording of a few least bits has an RMS of 0: no gain brings that to a level.
-    gain_db = (
-        0.0 if params.target_dbfs is None or level.dbfs == float("-inf") else params.target_dbfs - level.dbfs
-    )
+    gain_db = 0.0 if params.target_dbfs is None or level.dbfs == float("-inf") else params.target_dbfs - level.dbfs
     leveled = apply_gain(source, gain_db) if gain_db else source
     split = split_recording(
         leveled,
@@ -109,9 +105,7 @@ def segment(source: Source, params: SplitParams) -> Segmented[Source]:
     )
 
 
-def _clipping_warning(
-    leveled: Recording | AudioFile, peak_dbfs: float, params: SplitParams
-) -> Iterator[str]:
+def _clipping_warning(leveled: Recording | AudioFile, peak_dbfs: float, params: SplitParams) -> Iterator[str]:
     if peak_dbfs <= 0:
         return
     n_clipped = count_clipped(leveled) if isinstance(leveled, AudioFile) else leveled.n_clipped

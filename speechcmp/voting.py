@@ -210,9 +210,7 @@ def _check(
 ) -> None:
     if len({len(column) for column in hits}) != 1:
         lengths = [len(column) for column in hits]
-        raise ParameterError(
-            f"hits: columns of different lengths, given {lengths}; give each hit in all three"
-        )
+        raise ParameterError(f"hits: columns of different lengths, given {lengths}; give each hit in all three")
     if len(hash_index) != len(anchor_frames):
         raise ParameterError(
             "hash_index, anchor_frames: different lengths, "
@@ -296,8 +294,7 @@ def _ratio(n_anchors: IntArray, n_windows: int) -> float:
     """Measure the share of windows with one more vote, where it is largest."""
     n_at_least = [n_windows, *(int((n_anchors >= n).sum()) for n in (2, 3, 4))]
     return max(
-        (more + _PRIOR_WINDOWS * _PRIOR_RATIO) / (fewer + _PRIOR_WINDOWS)
-        for fewer, more in pairwise(n_at_least)
+        (more + _PRIOR_WINDOWS * _PRIOR_RATIO) / (fewer + _PRIOR_WINDOWS) for fewer, more in pairwise(n_at_least)
     )
 
 

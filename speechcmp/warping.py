@@ -65,9 +65,7 @@ class Track:
             raise ParameterError(f"track: features and level_db must be (n, n_dims) and (n,), given {shapes}")
         edges = [0, *(edge for chunk in self.chunks for edge in chunk), len(self.features)]
         if sorted(edges) != edges or any(start == stop for start, stop in self.chunks):
-            raise ParameterError(
-                f"chunks: not ascending from 0 to {edges[-1]}, given {list(self.chunks)[:9]}"
-            )
+            raise ParameterError(f"chunks: not ascending from 0 to {edges[-1]}, given {list(self.chunks)[:9]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,9 +282,7 @@ def warp(problem: Problem, windows: Sequence[tuple[int, int]]) -> list[Placed | 
         saved = problem.miss(chunk) + passing - passing[begin - lo] - (said_at - arrival[begin - lo])
         best = np.minimum(said_at, unsaid_at)
         cheapest = np.minimum.accumulate(best - passing)
-        origin = np.maximum.accumulate(
-            np.where(best - passing == cheapest, np.arange(len(best), dtype=np.int32), 0)
-        )
+        origin = np.maximum.accumulate(np.where(best - passing == cheapest, np.arange(len(best), dtype=np.int32), 0))
         passed_at = cheapest + passing + span_price
         origin = np.where(passed_at < best, origin, np.arange(len(best))).astype(np.int32) + np.int32(lo)
         steps.append(_Step(lo, said_at < unsaid_at, begin, saved.astype(np.float32), origin))

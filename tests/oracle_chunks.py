@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from speechcmp.decode import Pcm
 
-with (
-    warnings.catch_warnings()
-):  # pydub 0.25.1 imports audioop, and its regular expressions are no raw strings
+with warnings.catch_warnings():  # pydub 0.25.1 imports audioop, and its regular expressions are no raw strings
     warnings.simplefilter("ignore")
     from pydub import AudioSegment, silence
 
@@ -64,9 +62,7 @@ class PydubCase:
         return [chunk.raw_data for chunk in found]
 
 
-def pydub_chunks(
-    pcm: Pcm, rate: int, options: tuple[int, float, int, int], target_dbfs: float
-) -> list[bytes]:
+def pydub_chunks(pcm: Pcm, rate: int, options: tuple[int, float, int, int], target_dbfs: float) -> list[bytes]:
     """Normalize 16-bit PCM and split it, both with pydub; `options` in the order of `split_on_silence`."""
     segment = AudioSegment(pcm.tobytes(), sample_width=2, frame_rate=rate, channels=pcm.shape[1])
     segment = segment.apply_gain(target_dbfs - segment.dBFS)

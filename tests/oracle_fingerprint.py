@@ -35,9 +35,7 @@ def local_maxima(image: Image, reach_frames: int, reach_bins: int) -> list[Peak]
     found = []
     for t in range(n_frames):
         for f in range(n_bins):
-            around = image[
-                max(0, t - reach_frames) : t + reach_frames + 1, max(0, f - reach_bins) : f + reach_bins + 1
-            ]
+            around = image[max(0, t - reach_frames) : t + reach_frames + 1, max(0, f - reach_bins) : f + reach_bins + 1]
             if image[t, f] >= around.max():
                 found.append((t, f))
     return found
@@ -55,9 +53,7 @@ def peaks_above_floor(image: Image, params: FingerprintParams, rate: int) -> lis
     return kept
 
 
-def strongest_pairs(
-    peaks: list[Peak], image: Image, params: FingerprintParams
-) -> list[tuple[int, int, int, int]]:
+def strongest_pairs(peaks: list[Peak], image: Image, params: FingerprintParams) -> list[tuple[int, int, int, int]]:
     """Return (anchor frame, anchor bin, target bin, frames between) of each anchor's best targets."""
     found = []
     for t1, f1 in peaks:

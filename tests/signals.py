@@ -12,9 +12,7 @@ def buzz(n: int, rate: int = 16_000, *, pitch_hz: float = 120, seed: int = 0) ->
     """Make a voiced sound with moving loudness, and some noise in it."""
     rng = np.random.default_rng(seed)
     t = np.arange(n) / rate
-    tones = sum(
-        np.sin(2 * np.pi * pitch_hz * k * t + k) / k for k in range(1, int(min(30, rate / 2 / pitch_hz)))
-    )
+    tones = sum(np.sin(2 * np.pi * pitch_hz * k * t + k) / k for k in range(1, int(min(30, rate / 2 / pitch_hz))))
     return (0.1 * tones * (1 + np.sin(7 * t)) + 0.01 * rng.standard_normal(n)).astype(np.float32)
 
 
@@ -41,9 +39,7 @@ def syllables(duration_s: float, rate: int, *, seed: int) -> NDArray[np.float64]
     n = round(duration_s * rate)
     t = np.arange(n) / rate
     knots = np.arange(int(np.ceil(5 * duration_s)) + 2) / 5
-    formants = [
-        np.interp(t, knots, rng.uniform(low, high, len(knots))) for low, high in ((300, 800), (900, 2300))
-    ]
+    formants = [np.interp(t, knots, rng.uniform(low, high, len(knots))) for low, high in ((300, 800), (900, 2300))]
     harmonics = np.arange(1, int(min(40, rate / 2 / 110))) * 110.0
     weights = sum(1 / (1 + ((harmonics[:, None] - formant) / 120) ** 2) for formant in formants)
     wave: NDArray[np.float64] = (weights * np.sin(2 * np.pi * harmonics[:, None] * t)).sum(axis=0)

@@ -76,9 +76,7 @@ def test_noise_may_drift() -> None:
     spans = [(4.0 * k + 1, 4.0 * k + 3) for k in range(15)]
     samples = sentences(spans, 61.0, noise=0.0)
     level_db = 4 * np.sin(np.linspace(0, 2 * np.pi, len(samples)))
-    assert len(found_s(recording(samples + 3e-3 * 10 ** (level_db / 20) * pink(len(samples), 2)))) == len(
-        spans
-    )
+    assert len(found_s(recording(samples + 3e-3 * 10 ** (level_db / 20) * pink(len(samples), 2)))) == len(spans)
 
 
 def test_a_long_sentence_is_not_shredded() -> None:
@@ -135,9 +133,7 @@ def test_moving_mean_equals_the_loop(values: list[float], width: int) -> None:
 
 
 # -------------------------------------------------------------------------------------------------- real
-@pytest.mark.parametrize(
-    ("snr_db", "least_f1"), [(None, 0.99), (30, 0.95), (20, 0.85), (15, 0.68), (10, 0.6)], ids=str
-)
+@pytest.mark.parametrize(("snr_db", "least_f1"), [(None, 0.99), (30, 0.95), (20, 0.85), (15, 0.68), (10, 0.6)], ids=str)
 def test_real_pauses(real_speech: Path, snr_db: float | None, least_f1: float) -> None:
     scores = []
     for truth in sorted((real_speech / "pauses").glob("*.json")):

@@ -196,16 +196,12 @@ def test_confidence_falls_with_the_accent() -> None:
 def test_no_speech_on_one_side() -> None:
     silent = Track(np.ones((90, N_DIMS), np.float32), np.zeros(90), [])
     assert {match.status for match in align_chunks(REFERENCE, silent).matches} == {"missing"}
-    assert align_chunks(silent, REFERENCE) == Alignment(
-        (), tuple(FrameRange(*c) for c in REFERENCE.chunks), ()
-    )
+    assert align_chunks(silent, REFERENCE) == Alignment((), tuple(FrameRange(*c) for c in REFERENCE.chunks), ())
 
 
 @pytest.mark.parametrize("n_frames", [1, 2, 3])
 def test_tiny_recordings(n_frames: int) -> None:
-    tiny = Track(
-        np.ones((n_frames, N_DIMS), np.float32), np.zeros(n_frames), [(k, k + 1) for k in range(n_frames)]
-    )
+    tiny = Track(np.ones((n_frames, N_DIMS), np.float32), np.zeros(n_frames), [(k, k + 1) for k in range(n_frames)])
     for reference, take in itertools.product((tiny, REFERENCE), repeat=2):
         assert len(align_chunks(reference, take).matches) == len(reference.chunks)
 
@@ -281,10 +277,7 @@ def test_shifting_the_take_shifts_the_spans(shift: int, tempo: float) -> None:
     there, _ = track([shift, *parts])
     there = Track(np.concatenate([there.features[:shift], here.features]), there.level_db, there.chunks)
     before, after = align_chunks(REFERENCE, here), align_chunks(REFERENCE, there)
-    moved = [
-        match.take and FrameRange(match.take.start + shift, match.take.stop + shift)
-        for match in before.matches
-    ]
+    moved = [match.take and FrameRange(match.take.start + shift, match.take.stop + shift) for match in before.matches]
     assert [match.take for match in after.matches] == moved
     assert [FrameRange(a + shift, b + shift) for a, b in before.extra] == list(after.extra)
 
@@ -349,9 +342,7 @@ def test_real_retellings(real_speech: Path) -> None:
     overlaps, lost, dropped = [], [], []
     for truth in sorted((real_speech / "retellings").glob("*.json")):
         known = json.loads(truth.read_text())
-        reference, take = (
-            speech_track(truth.with_name(f"{truth.stem}-{side}.flac")) for side in ("reference", "take")
-        )
+        reference, take = (speech_track(truth.with_name(f"{truth.stem}-{side}.flac")) for side in ("reference", "take"))
         for (start, stop), match in zip(reference.chunks, align_chunks(reference, take).matches, strict=True):
             spoken = sentence_of((10 * start, 10 * stop), known["sentences"])
             if spoken is None:

@@ -98,9 +98,7 @@ def test_gain_equals_pydub_on_any_samples(pcm: list[int], gain_db: float) -> Non
     values = np.array(pcm, np.int16)
     segment = AudioSegment(values.tobytes(), sample_width=2, frame_rate=8_000, channels=1)
     recording = Recording(values.astype(np.float32) / 32_768, 8_000)
-    np.testing.assert_array_equal(
-        pcm_of(apply_gain(recording, gain_db)), pcm_of_pydub(segment.apply_gain(gain_db))
-    )
+    np.testing.assert_array_equal(pcm_of(apply_gain(recording, gain_db)), pcm_of_pydub(segment.apply_gain(gain_db)))
 
 
 def test_silence_has_no_level() -> None:
@@ -184,9 +182,7 @@ def test_channels_are_mixed_to_their_mean() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("rate", "target"), [(8_000, 22_050), (44_100, 16_000), (16_000, 16_000), (11_025, 8_000)]
-)
+@pytest.mark.parametrize(("rate", "target"), [(8_000, 22_050), (44_100, 16_000), (16_000, 16_000), (11_025, 8_000)])
 def test_resample_equals_librosa(rate: int, target: int) -> None:
     import librosa
 

@@ -122,9 +122,7 @@ def test_every_recording_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPa
     manifest = manifest_of(folder, PAIRS * 3 + [("none", "t0")] * 3)
     outcomes, _ = run(manifest)
     assert kinds(outcomes) == {"Scored": 24, "Failure": 3}
-    assert Counter(loaded) == Counter(
-        [f"{name}.wav" for name in ("r0", "r1", "t0", "t1", "t2", "t3", "none")]
-    )
+    assert Counter(loaded) == Counter([f"{name}.wav" for name in ("r0", "r1", "t0", "t1", "t2", "t3", "none")])
     speak(folder / "t0.wav", 9)
     again, _ = run(manifest_of(folder))
     assert loaded[7:] == ["t0.wav"], "what has changed is read again, the rest is not"
@@ -183,9 +181,7 @@ def test_parameters_are_tried_before(params: CompareParams) -> None:
 
 def test_good_parameters_pass() -> None:
     check_params(PARAMS)
-    check_params(
-        CompareParams(recipe="classic", by="index", band=0.2, split=SplitParams(silence_thresh_dbfs=-1))
-    )
+    check_params(CompareParams(recipe="classic", by="index", band=0.2, split=SplitParams(silence_thresh_dbfs=-1)))
 
 
 # --- schedule
@@ -413,13 +409,15 @@ def test_unordered_results_stay_as_they_came(folder: Path, out: Path) -> None:
     assert out.read_bytes() == fresh(manifest, out)
 
 
-def test_processes_give_what_one_gives(folder: Path, out: Path) -> None:
+def test_processes_give_what_one_gives(folder: Path) -> None:
     manifest = manifest_of(folder)
-    results = open_results(out, carried=("speaker",), overall=OVERALL_FIELDS)
     with Workers(2) as workers:
-        assert len(list(Batch(manifest, results, params=PARAMS).run(workers))) == 8
-    results.close()
-    assert out.read_bytes() == fresh(manifest, out)
+        many = records(list(Batch(manifest, None, params=PARAMS).run(workers)))
+    one = records(run(manifest)[0])
+    assert [(record["id"], record["key"]) for record in many] == [(r["id"], r["key"]) for r in one]
+    for ours, theirs in zip(many, one, strict=True):
+        # Here BLAS may use more threads, and sum in another order.
+        assert ours["overall"] == pytest.approx(theirs["overall"], rel=1e-4)
 
 
 def test_parquet(folder: Path) -> None:

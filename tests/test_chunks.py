@@ -65,9 +65,7 @@ def test_fixed_threshold_equals_pydub(block: int) -> None:
     ("minimum", "threshold", "keep", "step"), [(500, -40, 100, 1), (300, -45, 50, 10), (700, -35.5, 200, 7)]
 )
 @pytest.mark.parametrize("rate", [16000, 22050])
-def test_equals_pydub_after_normalization(
-    minimum: int, threshold: float, keep: int, step: int, rate: int
-) -> None:
+def test_equals_pydub_after_normalization(minimum: int, threshold: float, keep: int, step: int, rate: int) -> None:
     mono = sentences(SPANS, 10.0, rate, noise=1e-3)
     pcm = np.rint(np.stack([mono, 0.5 * mono], axis=1) * 32768).astype(np.int16)
     options = (minimum, threshold, keep, step)
@@ -152,9 +150,7 @@ def test_keep_silence() -> None:
     bare = edges_s(split_at_silence(recording, keep_silence_ms=0))
     kept = edges_s(split_at_silence(recording, keep_silence_ms=150))
     np.testing.assert_allclose(kept, np.add(bare, (-0.15, 0.15)), atol=1e-9)
-    assert split_at_silence(recording, keep_silence_ms=False) == split_at_silence(
-        recording, keep_silence_ms=0
-    )
+    assert split_at_silence(recording, keep_silence_ms=False) == split_at_silence(recording, keep_silence_ms=0)
     whole = ranges(split_at_silence(recording, keep_silence_ms=True))
     assert whole[0][0] == 0
     assert whole[-1][1] == recording.n_frames
@@ -165,9 +161,7 @@ def test_short_chunks_join_their_nearer_neighbor() -> None:
     options: dict[str, Any] = {"keep_silence_ms": 0, "silence_thresh_dbfs": -50.0}
     plain = ranges(split_at_silence(speech(), **options))
     assert len(plain) == 4
-    merged = ranges(
-        split_at_silence(speech(), **options, min_chunk_ms=1000)
-    )  # 0.7 s after 1.0 s, before 0.7 s
+    merged = ranges(split_at_silence(speech(), **options, min_chunk_ms=1000))  # 0.7 s after 1.0 s, before 0.7 s
     assert merged == [plain[0], plain[1], (plain[2][0], plain[3][1])]
     assert len(split_at_silence(speech(), **options, min_chunk_ms=60_000)) == 1
 

@@ -15,9 +15,7 @@ from speechcmp.segment import SplitParams
 SPANS_S = [(0.7, 2.1), (3.0, 4.4), (5.4, 6.6)]
 
 
-def recording(
-    spans_s: list[tuple[float, float]], duration_s: float, rate: int = 16_000, seed: int = 0
-) -> Recording:
+def recording(spans_s: list[tuple[float, float]], duration_s: float, rate: int = 16_000, seed: int = 0) -> Recording:
     return Recording(sentences(spans_s, duration_s, rate, seed=seed), rate, "synthetic")
 
 
@@ -43,9 +41,7 @@ def test_prepared_recordings_give_the_same(recipe: str) -> None:
     params = CompareParams(recipe=recipe)
     reference, take = recording(SPANS_S, 7.5), recording([(0.5, 1.9), (2.6, 4.0)], 4.6)
     once = prepare(reference, params)
-    assert compare_prepared(once, prepare(take, params), params=params) == compare(
-        reference, take, params=params
-    )
+    assert compare_prepared(once, prepare(take, params), params=params) == compare(reference, take, params=params)
 
 
 @pytest.mark.parametrize("gain", [0.1, 0.5, 2.0])

@@ -54,9 +54,7 @@ def whole_case(
     n: int, m: int, band: float | None, ends: tuple[bool, bool]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], oracle_dtw.Warp]:
     reference, take = whole_numbers(n, n, 2), whole_numbers(100 + m, m, 2)
-    expected = oracle_dtw.warp(
-        reference.tolist(), take.tolist(), band=band, open_begin=ends[0], open_end=ends[1]
-    )
+    expected = oracle_dtw.warp(reference.tolist(), take.tolist(), band=band, open_begin=ends[0], open_end=ends[1])
     return reference, take, expected
 
 
@@ -108,9 +106,7 @@ def real_case(metric: str, n_dims: int) -> tuple[NDArray[np.float32], NDArray[np
 @pytest.mark.usefixtures("kernel")
 def test_metrics(metric: str, n_dims: int) -> None:
     reference, take, expected = real_case(metric, n_dims)
-    assert dtw_distance(reference, take, metric=metric) == pytest.approx(
-        expected.distance, rel=CLOSE, abs=1e-8
-    )
+    assert dtw_distance(reference, take, metric=metric) == pytest.approx(expected.distance, rel=CLOSE, abs=1e-8)
     path = dtw_path(reference, take, metric=metric)
     assert path.total_cost == pytest.approx(expected.total_cost, rel=CLOSE, abs=1e-7)
     if n_dims > 1 or metric != "cosine":  # between numbers 1 - cos is 0 or 2: float64 ties the oracle rounds
@@ -243,9 +239,7 @@ def test_path_goes_from_corner_to_corner(
     moves = {tuple(move) for move in np.diff(path.steps, axis=0).tolist()}
     assert moves <= {(1, 0), (0, 1), (1, 1)}
     assert all(oracle_dtw.in_band(i, j, n, m, band) for i, j in path.steps.tolist())
-    resummed = sum(
-        oracle_dtw.local_cost(reference[i].tolist(), take[j].tolist(), metric) for i, j in path.steps
-    )
+    resummed = sum(oracle_dtw.local_cost(reference[i].tolist(), take[j].tolist(), metric) for i, j in path.steps)
     assert path.total_cost == pytest.approx(resummed, rel=CLOSE, abs=2e-6)
     assert distance == pytest.approx(path.distance, rel=CLOSE, abs=1e-12)
 

@@ -24,9 +24,7 @@ def test_a_wide_radius_is_exact(metric: str) -> None:
 def test_cosine_of_silent_frames_is_that_of_the_exact_kernel() -> None:
     reference, take = np.zeros((3, 4), np.float32), pair(2)[1][:2]
     for a, b in ((reference, take), (reference, reference), (take, reference)):
-        assert fastdtw_distance(a, b, metric="cosine", radius=9) == pytest.approx(
-            dtw_distance(a, b, metric="cosine")
-        )
+        assert fastdtw_distance(a, b, metric="cosine", radius=9) == pytest.approx(dtw_distance(a, b, metric="cosine"))
 
 
 def test_unknown_metric_is_named() -> None:

@@ -101,9 +101,7 @@ def test_deltas_of_a_line_are_its_slope(n_frames: int, slope: float) -> None:
 @given(gain=st.floats(0.05, 4.0), seed=st.integers(0, 100))
 def test_cmn_takes_gain_away(gain: float, seed: int) -> None:
     samples = voice(np.random.default_rng(seed), 8_000)
-    loud, soft = (
-        normalize_cepstra(mfcc(x.astype(np.float32), 16_000)[:, 1:]) for x in (samples, gain * samples)
-    )
+    loud, soft = (normalize_cepstra(mfcc(x.astype(np.float32), 16_000)[:, 1:]) for x in (samples, gain * samples))
     np.testing.assert_allclose(loud, soft, atol=0.02)
 
 

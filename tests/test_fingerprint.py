@@ -12,18 +12,18 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-
-from speechcmp.errors import ParameterError
-from speechcmp.fingerprint import Landmarks, landmarks, query_landmarks, spectrogram_peaks
-from speechcmp.peaks import DEJAVU, PRESETS, SPEECH, FingerprintParams
-from tests.oracle_fingerprint import (
+from oracle_fingerprint import (
     dejavu_hashes,
     local_maxima,
     peaks_above_floor,
     power_density,
     strongest_pairs,
 )
-from tests.signals import syllables
+from signals import syllables
+
+from speechcmp.errors import ParameterError
+from speechcmp.fingerprint import Landmarks, landmarks, query_landmarks, spectrogram_peaks
+from speechcmp.peaks import DEJAVU, PRESETS, SPEECH, FingerprintParams
 
 RATE = 16_000
 Samples = NDArray[np.float32]
@@ -86,9 +86,7 @@ def test_landmarks_are_those_of_plain_loops(seed: int) -> None:
         (hashlib.sha1(f"{f1}|{f2}|{delta}".encode(), usedforsecurity=False).hexdigest()[:20], t1)
         for t1, f1, f2, delta in strongest_pairs(peaks_above_floor(image, params, RATE), image, params)
     ]
-    found = [
-        (landmark.hash.hex(), landmark.anchor_frame) for landmark in landmarks(samples, RATE, params=params)
-    ]
+    found = [(landmark.hash.hex(), landmark.anchor_frame) for landmark in landmarks(samples, RATE, params=params)]
     assert len(wanted) > 100
     assert sorted(found) == sorted(wanted)
 
@@ -163,9 +161,9 @@ def test_limit_takes_the_head_only() -> None:
         while True:
             yield samples
 
-    assert same(
-        landmarks(endless(), RATE, limit_s=12.0), landmarks(np.tile(samples, 3)[: 12 * RATE], RATE)
-    ), "nothing is read beyond the limit"
+    assert same(landmarks(endless(), RATE, limit_s=12.0), landmarks(np.tile(samples, 3)[: 12 * RATE], RATE)), (
+        "nothing is read beyond the limit"
+    )
 
 
 @pytest.mark.parametrize("params", PRESETS.values(), ids=lambda params: params.name)

@@ -24,9 +24,7 @@ def test_textgrid_covers_the_recording() -> None:
     assert text.startswith('File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = 4000.0')
     intervals = read_textgrid(text)
     assert f"intervals: size = {len(intervals)}" in text
-    assert [x for x in intervals if x.text] == [
-        label._replace(start_s=round(label.start_s, 6)) for label in LABELS
-    ]
+    assert [x for x in intervals if x.text] == [label._replace(start_s=round(label.start_s, 6)) for label in LABELS]
     assert intervals[0] == Label(0.0, 0.5, "")
     assert intervals[-1] == Label(3661.5, 4000.0, "")
 

@@ -47,10 +47,7 @@ def expected(folder: Path) -> list[Row]:
     [
         (
             "m.csv",
-            (
-                "id,reference,take,speaker\na,ref.wav,sub/take 1.wav,s1\n"
-                'b,ref.wav,"/far/take,2.wav","O\'Neil ""Bob"""\n'
-            ),
+            ('id,reference,take,speaker\na,ref.wav,sub/take 1.wav,s1\nb,ref.wav,"/far/take,2.wav","O\'Neil ""Bob"""\n'),
         ),
         (
             "excel.csv",

@@ -206,9 +206,7 @@ def test_levels_are_relative_decibels_every_10_ms() -> None:
     time = seconds(2.0)
     tone = np.sin(2 * np.pi * 200 * time) * np.where(time < 1, 0.5, 0.05)
     level_db = trace(Recording(tone.astype(np.float32), RATE)).level_db
-    assert len(level_db) == len(
-        extract_features(Recording(tone.astype(np.float32), RATE), RECIPES["default"])
-    )
+    assert len(level_db) == len(extract_features(Recording(tone.astype(np.float32), RATE), RECIPES["default"]))
     assert level_db.max() == 0
     assert np.abs(level_db[5:95]).max() < 0.05
     assert np.abs(level_db[105:195] + 20).max() < 0.05
@@ -247,9 +245,7 @@ def test_any_rate_and_channels() -> None:
 def test_loudness_follows_or_goes_against() -> None:
     time = seconds(4.0)
     rise = 0.15 + 0.85 * np.sin(np.pi * 0.6 * time) ** 2
-    sides = [
-        trace(after_silence(voice(np.full(len(time), 125.0), x))) for x in (rise, rise**0.5, 0.15 / rise)
-    ]
+    sides = [trace(after_silence(voice(np.full(len(time), 125.0), x))) for x in (rise, rise**0.5, 0.15 / rise)]
     alike, against = (compare_whole(sides[0], take).loudness_correlation for take in sides[1:])
     assert alike == pytest.approx(1, abs=0.01)
     assert against == pytest.approx(-1, abs=0.05)
@@ -481,9 +477,7 @@ def test_every_number_is_finite(lengths: tuple[int, int], kinds: tuple[str, str]
         "click": lambda n: np.eye(1, n, n // 2)[0],
         "constant": lambda n: np.full(n, 0.25),
     }
-    sides = [
-        Recording(makers[kind](n).astype(np.float32), RATE) for kind, n in zip(kinds, lengths, strict=True)
-    ]
+    sides = [Recording(makers[kind](n).astype(np.float32), RATE) for kind, n in zip(kinds, lengths, strict=True)]
     prosody = compare_whole(trace(sides[0]), trace(sides[1]))
     assert all(math.isfinite(number) for number in numbers(prosody))
     json.dumps(dataclasses.asdict(prosody), allow_nan=False)
@@ -646,9 +640,7 @@ def nuclei_counted(path: Path) -> tuple[float, float]:
         ("references/{}_slt.flac", (3.5, 6)),
     ],
 )
-def test_syllables_of_readings_follow_the_text(
-    real_speech: Path, pattern: str, typical: tuple[float, float]
-) -> None:
+def test_syllables_of_readings_follow_the_text(real_speech: Path, pattern: str, typical: tuple[float, float]) -> None:
     with (real_speech / "readings.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))[::8]
     expected = np.array([count_vowels(row["text"]) for row in rows])

@@ -64,9 +64,7 @@ def test_what_is_added_is_found_again(opened: Open) -> None:
     assert [tuple(found) for found in results.find_all()] == [
         (position, f"{number:040x}") for number, position in enumerate(positions)
     ]
-    assert [results.read(position) for position in reversed(positions)] == [
-        record(n) for n in range(4, -1, -1)
-    ]
+    assert [results.read(position) for position in reversed(positions)] == [record(n) for n in range(4, -1, -1)]
     added = results.append(record(5))
     assert results.read(added) == record(5)
     results.close()
@@ -167,24 +165,18 @@ def test_another_column(opened: Open) -> None:
     same.close()
     results = opened(resume=True, carried=("speaker", "lesson"))
     assert results.other_layout
-    results.rewrite(
-        ({**results.read(position), "lesson": "L1"} for position, _ in results.find_all()), keep_old=False
-    )
+    results.rewrite(({**results.read(position), "lesson": "L1"} for position, _ in results.find_all()), keep_old=False)
     assert not results.other_layout
     assert content(results) == [{**record(number), "lesson": "L1"} for number in range(2)]
 
 
 def test_nothing_is_overwritten(opened: Open) -> None:
     fill(opened(), range(1))
-    with pytest.raises(
-        ParameterError, match=r"is there already; --resume goes on with it, or remove it first"
-    ):
+    with pytest.raises(ParameterError, match=r"is there already; --resume goes on with it, or remove it first"):
         opened()
 
 
-@pytest.mark.parametrize(
-    "text", ["a diary\n", "id,other\n1,2\n", '{"schema": "speechcmp.split/1"}\n', "\0" * 9]
-)
+@pytest.mark.parametrize("text", ["a diary\n", "id,other\n1,2\n", '{"schema": "speechcmp.split/1"}\n', "\0" * 9])
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"], indirect=True)
 def test_files_of_others_are_left_alone(opened: Open, tmp_path: Path, suffix: str, text: str) -> None:
     path = tmp_path / f"r.{suffix}"

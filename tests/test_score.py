@@ -99,9 +99,7 @@ def test_impossible_measures_are_refused(values: tuple[float, float, float, floa
 
 
 @given(st.lists(st.tuples(any_measures, st.floats(0.2, 20)), min_size=1, max_size=5), finite, st.floats(0, 9))
-def test_parts_of_a_recording_add_up(
-    chunks: list[tuple[Measures, float]], pause_s: float, extra_s: float
-) -> None:
+def test_parts_of_a_recording_add_up(chunks: list[tuple[Measures, float]], pause_s: float, extra_s: float) -> None:
     scores, durations_s = [score(one) for one, _ in chunks], [seconds for _, seconds in chunks]
     got = combine(scores, durations_s, pauses_s=(0.5, pause_s), extra_s=extra_s)
     assert min(got.lost) >= 0
@@ -155,9 +153,7 @@ def spoken(text: int, speaker: int, n_sounds: int = 24) -> Features:
         np.pi * np.outer(np.arange(1, 6), np.arange(N_BANDS) + 0.5) / N_BANDS
     )
     lengths = np.rint(sounds.uniform(8, 18, n_sounds) * voice.uniform(0.8, 1.6)).astype(int)
-    bands = np.repeat(-20 + 5 * envelopes, lengths, axis=0) + voice.uniform(-6, 6) * np.linspace(
-        -1, 1, N_BANDS
-    )
+    bands = np.repeat(-20 + 5 * envelopes, lengths, axis=0) + voice.uniform(-6, 6) * np.linspace(-1, 1, N_BANDS)
     hoarse: Features = (bands + 2 * voice.standard_normal(bands.shape)).astype(np.float32)
     return hoarse
 
@@ -367,9 +363,7 @@ def test_cross_validation_does_not_believe_in_noise() -> None:
         ([50.0] * 9 + [math.nan], list("abcdefghij"), "0..100"),
     ],
 )
-def test_ratings_that_can_not_be_fitted_are_refused(
-    ratings: list[float], speakers: list[str], reason: str
-) -> None:
+def test_ratings_that_can_not_be_fitted_are_refused(ratings: list[float], speakers: list[str], reason: str) -> None:
     with pytest.raises(ParameterError, match=reason):
         fit_mapping([Measures(0.1, 0.4)] * 10, ratings, speakers)
 
@@ -410,9 +404,7 @@ def test_real_readings_follow_text_and_ratings() -> None:
     takes = [measure_bands(load_recording(SPEECH / "readings" / f"{x}.flac")) for x in ids]
     ours = [measure_bands(load_recording(SPEECH / "references" / f"{x}_joe.flac")) for x in ids]
     right = np.array([score(measure_chunk(a, b)).value for a, b in zip(ours, takes, strict=True)])
-    wrong = np.array(
-        [score(measure_chunk(a, b)).value for a, b in zip(ours[7:] + ours[:7], takes, strict=True)]
-    )
+    wrong = np.array([score(measure_chunk(a, b)).value for a, b in zip(ours[7:] + ours[:7], takes, strict=True)])
     assert (right[:, None] > wrong).mean() > 0.92
     ratings = [float(row["total"]) for row in rows]
     assert np.corrcoef(right, ratings)[0, 1] > 0.6

@@ -10,12 +10,12 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from signals import syllables
 
 from speechcmp.errors import ParameterError
 from speechcmp.fingerprint import Landmarks, landmarks, query_landmarks
 from speechcmp.peaks import SPEECH
 from speechcmp.voting import MIN_CONFIDENCE, Hits, Match, accident_chance, vote
-from tests.signals import syllables
 
 RATE = 16_000
 HOP_S = SPEECH.hop_s(RATE)
@@ -49,15 +49,9 @@ class Library:
         for landmark in found:
             self.rows.setdefault(landmark.hash, []).append((number, landmark.anchor_frame))
 
-    def identify(
-        self, clip: Samples, *, every: bool = False, min_confidence: float = MIN_CONFIDENCE
-    ) -> list[Match]:
+    def identify(self, clip: Samples, *, every: bool = False, min_confidence: float = MIN_CONFIDENCE) -> list[Match]:
         query = query_landmarks(clip, RATE)
-        found = [
-            (index, *row)
-            for index, one in enumerate(query.hashes)
-            for row in self.rows.get(one.tobytes(), [])
-        ]
+        found = [(index, *row) for index, one in enumerate(query.hashes) for row in self.rows.get(one.tobytes(), [])]
         hits = Hits(*np.array(found, np.int64).reshape(-1, 3).T)
         return vote(
             hits,
@@ -214,9 +208,7 @@ def test_confidence_rises_with_votes(seed: int, n: int, more: int) -> None:
 
 
 def test_random_hits_are_no_match_and_planted_ones_are() -> None:
-    confident = [
-        seed for seed in range(100) if any(m.confidence >= MIN_CONFIDENCE for m in planted(0, seed=seed))
-    ]
+    confident = [seed for seed in range(100) if any(m.confidence >= MIN_CONFIDENCE for m in planted(0, seed=seed))]
     assert confident == []
     assert all(planted(30, seed=seed)[0].recording_id == 42 for seed in range(20))
     assert all(planted(30, seed=seed)[0].confidence > MIN_CONFIDENCE for seed in range(20))

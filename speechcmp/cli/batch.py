@@ -50,9 +50,7 @@ def batch(
     ] = False,
     failures: Annotated[
         Path | None,
-        typer.Option(
-            "--failures", metavar="FILE", help="Rows that failed; RESULTS.failures.jsonl by default."
-        ),
+        typer.Option("--failures", metavar="FILE", help="Rows that failed; RESULTS.failures.jsonl by default."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=1, help="Score only the first N rows.")
@@ -71,9 +69,7 @@ def batch(
     ] = "table",
     recipe: Annotated[
         str,
-        typer.Option(
-            "--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."
-        ),
+        typer.Option("--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."),
     ] = "default",
     match: Annotated[
         Literal["time", "index"],
@@ -85,9 +81,7 @@ def batch(
     ] = "exact",
     band: Annotated[
         float | None,
-        typer.Option(
-            "--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."
-        ),
+        typer.Option("--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."),
     ] = None,
     recursive: options.RecursiveOption = False,
     min_silence_len: options.MinSilenceOption = 500,
@@ -112,13 +106,11 @@ def batch(
         raise ParameterError(f"--jobs: {jobs} is too few; give at least 1")
     checked = rows.check()
     if by is not None and by not in {"reference", "take", *checked.carried}:
-        raise ParameterError(
-            f"--by: no column {by!r}; choose one of reference, take, {', '.join(checked.carried)}"
-        )
+        raise ParameterError(f"--by: no column {by!r}; choose one of reference, take, {', '.join(checked.carried)}")
     split = options.split_params(
         min_silence_len, silence_thresh, keep_silence, seek_step, min_chunk, max_chunk, target_dbfs, normalize
     )
-    params = CompareParams(recipe, match, dtw, band, split)
+    params = CompareParams(recipe, match, dtw, band, split, details="scores")
     check_params(params)
     with contextlib.ExitStack() as open_files:
         results = None
@@ -133,9 +125,7 @@ def batch(
     return run.finish(out, stopped=stopped, as_json=output_format == "json")
 
 
-def _manifest(
-    path: str | None, reference: str | None, takes: list[str] | None, *, recursive: bool
-) -> "Manifest":
+def _manifest(path: str | None, reference: str | None, takes: list[str] | None, *, recursive: bool) -> "Manifest":
     from speechcmp.manifest import open_manifest, pair_with
 
     if path is not None:
@@ -147,9 +137,7 @@ def _manifest(
     if reference is None or not takes:
         raise ParameterError("no manifest: name one, or give --reference and --takes")
     own = Path(reference).absolute()
-    return pair_with(
-        reference, [x for x in expand_inputs(takes, recursive=recursive) if Path(x).absolute() != own]
-    )
+    return pair_with(reference, [x for x in expand_inputs(takes, recursive=recursive) if Path(x).absolute() != own])
 
 
 def _failures_beside(out: Path | None) -> Path | None:
@@ -235,9 +223,7 @@ class _Run:
         ):
             for outcome in self._work.run(workers, stopped=self._is_stopped):
                 self._take(outcome)
-                progress.show(
-                    self.summary.n_scored + self.summary.n_failed, self.summary.n_failed, self._n_known
-                )
+                progress.show(self.summary.n_scored + self.summary.n_failed, self.summary.n_failed, self._n_known)
         return self._is_stopped()
 
     def finish(self, out: Path | None, *, stopped: bool, as_json: bool) -> int:

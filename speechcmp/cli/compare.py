@@ -25,9 +25,7 @@ def compare(
     output_format: options.FormatOption = "table",
     recipe: Annotated[
         str,
-        typer.Option(
-            "--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."
-        ),
+        typer.Option("--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."),
     ] = "default",
     by: Annotated[
         Literal["time", "index", "matrix"],
@@ -43,9 +41,7 @@ def compare(
     ] = "exact",
     band: Annotated[
         float | None,
-        typer.Option(
-            "--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."
-        ),
+        typer.Option("--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."),
     ] = None,
     fail_under: Annotated[
         float | None,
@@ -107,9 +103,7 @@ def compare(
     results, n_failed = [], 0
     for name in track(names, total=len(names), what="Comparing"):
         try:
-            results.append(
-                _compare_one(prepared, name, params, matrix=by == "matrix", flag_copies=flag_copies)
-            )
+            results.append(_compare_one(prepared, name, params, matrix=by == "matrix", flag_copies=flag_copies))
         except SpeechcmpError as error:
             if len(names) == 1 or isinstance(error, ParameterError):
                 raise

@@ -108,7 +108,9 @@ def _times(span: Span) -> str:
 def _overall(result: Comparison) -> str:
     found = f"{len(result.pairs) - result.n_missing} of {len(result.pairs)} chunks found"
     extra = f", {len(result.extra)} extra" if result.extra else ""
-    facts = f"distance {number(result.distance, 3)} ({shown(result.recipe)}), tempo {number(result.tempo)}, {found}{extra}"
+    facts = (
+        f"distance {number(result.distance, 3)} ({shown(result.recipe)}), tempo {number(result.tempo)}, {found}{extra}"
+    )
     if result.score is None:
         return f"overall: {facts}"
     return f"overall: score [bold]{number(result.score.value, 0)}[/] of 100; {facts}\n{_explain(result.score)}"

@@ -35,9 +35,7 @@ def identify(
     *,
     db: options.DbOption = None,
     output_format: options.FormatOption = "table",
-    every: Annotated[
-        bool, typer.Option("--all", help="Every place where a clip, or a part of it, is found.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every place where a clip, or a part of it, is found.")] = False,
     recursive: options.RecursiveOption = False,
 ) -> int:
     """Tell which recording of the library a clip is from, and where; exit 4 if one is from none."""

@@ -22,9 +22,7 @@ def index(
     output_format: options.FormatOption = "table",
     preset: Annotated[
         Literal["speech", "dejavu"],
-        typer.Option(
-            "--preset", envvar="SPEECHCMP_PRESET", help="How to fingerprint; a library holds one kind."
-        ),
+        typer.Option("--preset", envvar="SPEECHCMP_PRESET", help="How to fingerprint; a library holds one kind."),
     ] = "speech",
     limit: Annotated[
         float | None, typer.Option("--limit", metavar="SECONDS", help="Fingerprint only the head of each.")

@@ -97,9 +97,7 @@ def list_recordings(db: options.DbOption = None, output_format: ListFormat = "ta
 
 @app.command("remove")
 def remove(
-    recording_ids: Annotated[
-        list[int], typer.Argument(metavar="ID...", help="As `library list` shows them.")
-    ],
+    recording_ids: Annotated[list[int], typer.Argument(metavar="ID...", help="As `library list` shows them.")],
     db: options.DbOption = None,
 ) -> None:
     """Take recordings out of the library."""

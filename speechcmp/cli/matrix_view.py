@@ -41,14 +41,10 @@ def csv_rows(result: DistanceMatrix) -> Iterator[dict[str, Any]]:
 
 def print_table(result: DistanceMatrix) -> None:
     """Print a row a reference chunk and a column a take chunk; the nearest of each row stands out."""
-    table = new_table(
-        ("reference", "right"), *((f"take {j}", "right") for j in range(len(result.take_chunks)))
-    )
+    table = new_table(("reference", "right"), *((f"take {j}", "right") for j in range(len(result.take_chunks))))
     for i, row in enumerate(result.distances):
         nearest = row.argmin()
-        cells = [
-            f"[bold green]{number(x, 3)}[/]" if j == nearest else number(x, 3) for j, x in enumerate(row)
-        ]
+        cells = [f"[bold green]{number(x, 3)}[/]" if j == nearest else number(x, 3) for j, x in enumerate(row)]
         table.add_row(str(i), *cells)
     out = console()
     out.print(

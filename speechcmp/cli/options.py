@@ -110,9 +110,7 @@ DbOption = Annotated[
 ]
 JobsOption = Annotated[
     int | None,
-    typer.Option(
-        "--jobs", "-j", envvar="SPEECHCMP_JOBS", metavar="N", help="Processes; all cores by default."
-    ),
+    typer.Option("--jobs", "-j", envvar="SPEECHCMP_JOBS", metavar="N", help="Processes; all cores by default."),
 ]
 
 
@@ -150,6 +148,4 @@ def _to_level(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ParameterError(
-            f"--silence-thresh: {text!r} is no level; give auto, or dBFS such as -40"
-        ) from None
+        raise ParameterError(f"--silence-thresh: {text!r} is no level; give auto, or dBFS such as -40") from None

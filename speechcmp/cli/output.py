@@ -18,9 +18,7 @@ PLAIN_WIDTH = 100  # of a table that goes to a file
 def console(*, stderr: bool = False) -> Console:
     """Return a console for stdout or stderr; color and width only where a terminal shows them."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(
-        stderr=stderr, highlight=False, soft_wrap=stderr, width=None if stream.isatty() else PLAIN_WIDTH
-    )
+    return Console(stderr=stderr, highlight=False, soft_wrap=stderr, width=None if stream.isatty() else PLAIN_WIDTH)
 
 
 def shown(text: object) -> str:
@@ -30,9 +28,7 @@ def shown(text: object) -> str:
 
 def complain(message: str) -> None:
     """Print an error, one line."""
-    console(stderr=True).print(
-        f"speechcmp: {shown(message)}", style="bold red" if sys.stderr.isatty() else None
-    )
+    console(stderr=True).print(f"speechcmp: {shown(message)}", style="bold red" if sys.stderr.isatty() else None)
 
 
 def warn(message: str) -> None:
@@ -81,9 +77,7 @@ def new_table(*columns: tuple[str, str]) -> Table:
     """Make a table of (header, justification) columns."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for header, justify in columns:
-        table.add_column(
-            header, justify="right" if justify == "right" else "left", no_wrap=justify == "right"
-        )
+        table.add_column(header, justify="right" if justify == "right" else "left", no_wrap=justify == "right")
     return table
 
 

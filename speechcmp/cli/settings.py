@@ -34,9 +34,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ParameterError(f"{path}: not a settings file ({error}); mend or remove it") from error
 
 
-def default_values(
-    settings: Mapping[Path, Mapping[str, Any]], names: OptionNames
-) -> dict[str, dict[str, Any]]:
+def default_values(settings: Mapping[Path, Mapping[str, Any]], names: OptionNames) -> dict[str, dict[str, Any]]:
     """Turn settings into default values by verb and parameter.
 
     Raises
@@ -57,9 +55,7 @@ def default_values(
     return defaults
 
 
-def _set(
-    defaults: dict[str, dict[str, Any]], path: Path, option: str, value: object, names: OptionNames
-) -> None:
+def _set(defaults: dict[str, dict[str, Any]], path: Path, option: str, value: object, names: OptionNames) -> None:
     verbs = [verb for verb in names if option in names[verb]]
     if not verbs:
         raise ParameterError(f"{path}: {option!r} is no option of {', '.join(names)}; see --help")

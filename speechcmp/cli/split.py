@@ -40,9 +40,7 @@ def split(
         SplitFormat,
         typer.Option("--format", "-f", envvar="SPEECHCMP_FORMAT", help="How to print the chunks."),
     ] = "table",
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write every chunk into this folder.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write every chunk into this folder.")] = None,
     codec: Annotated[Codec, typer.Option("--codec", help="What chunks are written as.")] = "wav",
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Write nothing, only tell.")] = False,
     recursive: options.RecursiveOption = False,
@@ -93,9 +91,7 @@ def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None
         raise ParameterError(f"--out {folder}: is a file; name a folder")
     stem, count = Counter(Path(as_label(name)).stem for name in names).most_common(1)[0]
     if count > 1:
-        raise ParameterError(
-            f"--out {folder}: {count} inputs are called {stem!r}; split them into different folders"
-        )
+        raise ParameterError(f"--out {folder}: {count} inputs are called {stem!r}; split them into different folders")
 
 
 def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Codec) -> Outcome:
@@ -201,9 +197,7 @@ def _print_table(outcome: Outcome) -> None:
 
     rows = list(_chunk_rows(outcome))
     longest = max((row["duration_s"] for row in rows), default=1.0)
-    table = new_table(
-        ("chunk", "right"), ("start", "right"), ("end", "right"), ("seconds", "right"), ("", "left")
-    )
+    table = new_table(("chunk", "right"), ("start", "right"), ("end", "right"), ("seconds", "right"), ("", "left"))
     if outcome.chunk_paths:
         table.add_column("written to", overflow="fold")
     for row in rows:

@@ -93,13 +93,9 @@ class NewRecording:
                 f"given {self.offsets.dtype} {self.offsets.shape}"
             )
         if self.offsets.size and not 0 <= int(self.offsets.min()) <= int(self.offsets.max()) <= MAX_FRAME:
-            raise ParameterError(
-                f"{self.name}: offsets must lie in 0..{MAX_FRAME}, given {self.offsets.max()}"
-            )
+            raise ParameterError(f"{self.name}: offsets must lie in 0..{MAX_FRAME}, given {self.offsets.max()}")
         if len(self.content_sha1) != 20:
-            raise ParameterError(
-                f"{self.name}: content_sha1 has {len(self.content_sha1)} bytes; a SHA-1 has 20"
-            )
+            raise ParameterError(f"{self.name}: content_sha1 has {len(self.content_sha1)} bytes; a SHA-1 has 20")
         if len(self.name) > MAX_NAME or len(self.path) > MAX_PATH:
             raise ParameterError(
                 f"{self.name[:40]}...: name or path too long, {len(self.name)} and {len(self.path)} letters; "

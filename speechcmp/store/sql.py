@@ -143,13 +143,9 @@ class SqlStore(Store):
         return statement
 
     def add_many(self, recordings: Sequence[NewRecording], preset: Preset) -> Sequence[Added]:
-        return self.patiently(
-            lambda: self.writing(lambda session: self._add_all(session, recordings, preset))
-        )
+        return self.patiently(lambda: self.writing(lambda session: self._add_all(session, recordings, preset)))
 
-    def _add_all(
-        self, session: Session, recordings: Sequence[NewRecording], preset: Preset
-    ) -> Sequence[Added]:
+    def _add_all(self, session: Session, recordings: Sequence[NewRecording], preset: Preset) -> Sequence[Added]:
         self._agree(session, preset, first=True)
         ids = _known(session, [recording.content_sha1 for recording in recordings])
         fresh = set()
@@ -223,9 +219,7 @@ class SqlStore(Store):
     def remove(self, recording_id: int) -> None:
         def work(session: Session) -> None:
             if not session.change("DELETE FROM recordings WHERE id = %s", [recording_id]):
-                raise StoreError(
-                    f"{self.label}: no recording {recording_id}; for ids run: speechcmp library list"
-                )
+                raise StoreError(f"{self.label}: no recording {recording_id}; for ids run: speechcmp library list")
             session.change("DELETE FROM fingerprints WHERE recording_id = %s", [recording_id])
 
         self.patiently(lambda: self.writing(work))
@@ -281,9 +275,7 @@ def _known(session: Session, content_sha1s: Sequence[bytes]) -> dict[bytes, int]
     return ids
 
 
-def _outcome(
-    recordings: Sequence[NewRecording], ids: Mapping[bytes, int], fresh: set[bytes]
-) -> Sequence[Added]:
+def _outcome(recordings: Sequence[NewRecording], ids: Mapping[bytes, int], fresh: set[bytes]) -> Sequence[Added]:
     """Say of each recording what became of it; a copy in the same call is known from its first mention on."""
     outcome = []
     for recording in recordings:
@@ -293,9 +285,7 @@ def _outcome(
     return outcome
 
 
-def _insert_recording(
-    session: Session, insert_new: str, recording: NewRecording, n_hashes: int
-) -> int | None:
+def _insert_recording(session: Session, insert_new: str, recording: NewRecording, n_hashes: int) -> int | None:
     """Insert unless another writer has come before."""
     values = (
         _storable(recording.name),

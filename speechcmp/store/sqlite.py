@@ -110,14 +110,10 @@ class SqliteStore(SqlStore):
         """Open ``sqlite:///relative.db`` or ``sqlite:////absolute.db``."""
         path = unquote(url.removeprefix("sqlite:///"))
         if not url.startswith("sqlite:///") or not path or "\0" in path:
-            raise ParameterError(
-                f"{url}: not a database URL; give sqlite:///FILE, or sqlite:////FILE from the root"
-            )
+            raise ParameterError(f"{url}: not a database URL; give sqlite:///FILE, or sqlite:////FILE from the root")
         if "?" in url:
             option = url.partition("?")[2].partition("=")[0]
-            raise ParameterError(
-                f"database URL: unknown option {option!r}; SQLite takes none (write ? as %3F)"
-            )
+            raise ParameterError(f"database URL: unknown option {option!r}; SQLite takes none (write ? as %3F)")
         return cls(Path(path))
 
     def create(self) -> None:

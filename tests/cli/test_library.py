@@ -21,9 +21,7 @@ def lessons(tmp_path: Path) -> list[Path]:
     paths[0].parent.mkdir()
     for k, path in enumerate(paths):
         rng = np.random.default_rng(k)
-        samples = np.concatenate(
-            [buzz(4_000, pitch_hz=rng.uniform(90, 300), seed=100 * k + i) for i in range(48)]
-        )
+        samples = np.concatenate([buzz(4_000, pitch_hz=rng.uniform(90, 300), seed=100 * k + i) for i in range(48)])
         soundfile.write(path, samples, 16_000)
     return paths
 
@@ -52,9 +50,7 @@ def index(speechcmp: Command, db: Library, *inputs: object) -> Ran:
     return speechcmp("index", "--db", db, "--jobs", 1, *inputs, "--format", "json")
 
 
-def test_index_then_identify(
-    speechcmp: Command, db: Library, lessons: list[Path], clip: Path, unknown: Path
-) -> None:
+def test_index_then_identify(speechcmp: Command, db: Library, lessons: list[Path], clip: Path, unknown: Path) -> None:
     added = index(speechcmp, db, lessons[0].parent)
     assert added.code == 0
     assert sorted((Path(row["path"]).name, row["status"]) for row in added.json["recordings"]) == [
@@ -151,9 +147,7 @@ def test_head_only(speechcmp: Command, db: Library, lessons: list[Path], clip: P
     assert speechcmp("library", "list", "--db", db, "-f", "json").json["recordings"][0]["duration_s"] == 4.0
 
 
-def test_bad_files_do_not_end_the_run(
-    speechcmp: Command, db: Library, lessons: list[Path], tmp_path: Path
-) -> None:
+def test_bad_files_do_not_end_the_run(speechcmp: Command, db: Library, lessons: list[Path], tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("words")
     result = index(speechcmp, db, tmp_path / "bad.wav", lessons[0], tmp_path / "missing.wav")
     assert result.code == 3

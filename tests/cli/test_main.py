@@ -98,9 +98,7 @@ def test_names_are_shown_as_they_are(speechcmp: Command, tmp_path: Path, referen
 
 def test_a_reader_that_leaves_is_no_error(reference: Path) -> None:
     command = f"{sys.executable} -m speechcmp split {reference} --format json | head -c 1"
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
 
 

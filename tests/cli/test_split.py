@@ -69,9 +69,7 @@ def test_fixed_threshold_is_pydub_through_the_whole_command(
 
 def test_chunks_are_written_to_the_sample(speechcmp: Command, take: Path, tmp_path: Path) -> None:
     for codec in ("wav", "flac"):
-        result = speechcmp(
-            "split", take, "--out", tmp_path / "out", "--codec", codec, "--no-normalize", "-f", "json"
-        )
+        result = speechcmp("split", take, "--out", tmp_path / "out", "--codec", codec, "--no-normalize", "-f", "json")
         whole, rate = soundfile.read(take, dtype="int16")
         assert len(result.json["chunks"]) == 3
         for chunk in result.json["chunks"]:

@@ -28,9 +28,7 @@ OPTIONS = [
 
 
 def find_program(name: str) -> str | None:
-    return shutil.which(
-        name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
-    )
+    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
 
 
 class MariaDb:
@@ -67,9 +65,7 @@ class MariaDb:
         self._request(*key, *signed, "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.pem")
 
     def _request(self, *options: str) -> None:
-        subprocess.run(
-            ["openssl", "req", "-x509", *options], check=True, capture_output=True, cwd=self.folder
-        )
+        subprocess.run(["openssl", "req", "-x509", *options], check=True, capture_output=True, cwd=self.folder)
 
     def start(self) -> None:
         program = find_program("mariadbd")

@@ -65,8 +65,7 @@ def content(store: Store) -> list[tuple[bytes, bytes, int]]:
     """Read the whole library: content, hash and offset of every row, whichever ids were given."""
     assert isinstance(store, SqlStore)
     sql = (
-        "SELECT r.content_sha1, f.hash, f.`offset` FROM fingerprints f "
-        "LEFT JOIN recordings r ON r.id = f.recording_id"
+        "SELECT r.content_sha1, f.hash, f.`offset` FROM fingerprints f LEFT JOIN recordings r ON r.id = f.recording_id"
     )
     return sorted(store.reading(lambda session: session.rows(sql)))  # a row without recording can't be sorted
 

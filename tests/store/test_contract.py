@@ -31,9 +31,7 @@ def hits_of(hits: Hits) -> list[tuple[int, int, int]]:
     return sorted(zip(*(column.tolist() for column in hits), strict=True))
 
 
-def expected(
-    asked: np.ndarray, stored: dict[int, NewRecording], limit: float = np.inf
-) -> list[tuple[int, int, int]]:
+def expected(asked: np.ndarray, stored: dict[int, NewRecording], limit: float = np.inf) -> list[tuple[int, int, int]]:
     """Look up with plain loops."""
     places = defaultdict(set)
     for number, made in stored.items():
@@ -75,9 +73,7 @@ class TestContract:
         made = [recording(seed, 400, n_distinct=300) for seed in range(5)]
         added = store.add_many(made, PRESET)
         stored = {one.recording_id: new for one, new in zip(added, made, strict=True)}
-        asked = np.concatenate(
-            [recording(9, 300, n_distinct=400).hashes, made[0].hashes[:50], made[0].hashes[:50]]
-        )
+        asked = np.concatenate([recording(9, 300, n_distinct=400).hashes, made[0].hashes[:50], made[0].hashes[:50]])
         found = store.find(asked, PRESET, max_per_hash=limit)
         assert hits_of(found) == expected(asked, stored, np.inf if limit is None else limit)
 
@@ -121,9 +117,7 @@ class TestContract:
         assert [x.known for x in added] == [False, True]
         again = store.add_many([second, copy, second], PRESET)
         assert [x.known for x in again] == [False, True, True]
-        assert (
-            added[0].recording_id == added[1].recording_id == again[1].recording_id != again[0].recording_id
-        )
+        assert added[0].recording_id == added[1].recording_id == again[1].recording_id != again[0].recording_id
         assert store.known([first.content_sha1, bytes(20)]) == {first.content_sha1: added[0].recording_id}
         assert [x.name for x in store.list()] == ["1.wav", "2.wav"]
         check_whole(store)
@@ -280,9 +274,7 @@ def test_what_is_no_recording(wrong: dict[str, object]) -> None:
         replace(recording(1), **wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "url", ["library.db", "postgres://user:s3cret@host/db", "s3cret@host", "mysql:s3cret"]
-)
+@pytest.mark.parametrize("url", ["library.db", "postgres://user:s3cret@host/db", "s3cret@host", "mysql:s3cret"])
 def test_other_urls_are_refused_and_not_quoted(url: str) -> None:
     with pytest.raises(ParameterError, match="give sqlite:///FILE or mysql://user@host/database") as caught:
         open_store(url)

@@ -150,9 +150,7 @@ def test_real_recordings(samples: Path, store: Store) -> None:
 def start(url: str, folder: Path, n_jobs: int = 2) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, run_ingest.__file__, url, str(folder), str(n_jobs)]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process: subprocess.Popen[str]) -> list[str]:
@@ -214,9 +212,7 @@ def test_server_killed_and_started_again(
         assert content(store) == undisturbed
 
 
-def test_two_runs_at_once(
-    url: str, store: Store, folder: Path, undisturbed: list[tuple[bytes, bytes, int]]
-) -> None:
+def test_two_runs_at_once(url: str, store: Store, folder: Path, undisturbed: list[tuple[bytes, bytes, int]]) -> None:
     for process in [start(url, folder, 1), start(url, folder, 1)]:
         assert len(finish(process)) == N_FILES
     check_whole(store)

@@ -159,9 +159,7 @@ def test_an_odd_option_file_is_not_quoted(text: str, tmp_path: Path) -> None:
 
 
 def test_unknown_options_are_named() -> None:
-    with pytest.raises(
-        ParameterError, match=r"unknown option 'charset'; the options are bind_address, connect_"
-    ):
+    with pytest.raises(ParameterError, match=r"unknown option 'charset'; the options are bind_address, connect_"):
         open_store("mysql://user@host/db?charset=latin1")
 
 
@@ -188,9 +186,7 @@ def test_socket(mariadb: MariaDb, mysql_url: str) -> None:
 def cipher(url: str) -> str:
     with open_store(url) as store:
         assert isinstance(store, MysqlStore)
-        rows = store.patiently(
-            lambda: store.reading(lambda session: session.rows("SHOW STATUS LIKE 'Ssl_cipher'"))
-        )
+        rows = store.patiently(lambda: store.reading(lambda session: session.rows("SHOW STATUS LIKE 'Ssl_cipher'")))
         return str(rows[0][1])
 
 
@@ -260,9 +256,7 @@ def others(mariadb: MariaDb, mysql_url: str) -> list[int]:
     return [row[0] for row in rows]
 
 
-def test_a_connection_closed_by_the_server_is_opened_again(
-    library: Store, mariadb: MariaDb, mysql_url: str
-) -> None:
+def test_a_connection_closed_by_the_server_is_opened_again(library: Store, mariadb: MariaDb, mysql_url: str) -> None:
     library.add(recording(1), PRESET)
     for work in (
         lambda: library.find(recording(1).hashes, PRESET),
@@ -304,9 +298,7 @@ def test_a_server_that_comes_back_is_waited_for(library: Store, mariadb: MariaDb
     check_whole(library)
 
 
-def test_a_server_that_does_not_come_back(
-    library: Store, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_does_not_come_back(library: Store, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql, "RETRY_DELAYS_S", (0.01, 0.02))
     library.add(recording(1), PRESET)
     mariadb.kill()

@@ -24,8 +24,7 @@ def test_tables_equal_those_of_the_schema(tmp_path: Path) -> None:
         store.create()
     database = sqlite3.connect(tmp_path / "x.db")
     tables = {
-        x[0]: x[1]
-        for x in database.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+        x[0]: x[1] for x in database.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
     }
     wanted = {}
     for statement in schema_statements():
