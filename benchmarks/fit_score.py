@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from speechcmp import calibration
 from speechcmp import score as scoring
 from speechcmp.audio import load_recording
 from speechcmp.dtw import dtw_path
@@ -115,9 +116,9 @@ def fit(data: Data, chosen: NDArray[np.bool_]) -> ScoreModel:
     speakers = data.speakers[indexes].tolist() * len(VOICES)
     model = replace(START, gate=Gate(9.0, 0.0, 0.0))
     for _ in range(3):
-        model = scoring.fit_mapping(right, ratings, speakers, model)
+        model = calibration.fit_mapping(right, ratings, speakers, model)
         own = [data.own[int(k)] for k in indexes if int(k) in data.own]
-        shape = scoring.fit_gate(right, pick(*KINDS) + own * OWN_TIMES, model).gate
+        shape = calibration.fit_gate(right, pick(*KINDS) + own * OWN_TIMES, model).gate
         model = replace(model, gate=replace(shape, offset=strict_offset(shape, pick("speed"), model)))
     return model
 
@@ -222,7 +223,7 @@ def main() -> None:
     data = Data(arguments.data)
     if arguments.weights:
         print_weights(data)
-    held_out = scoring.folds(data.speakers.tolist())
+    held_out = calibration.folds(data.speakers.tolist())
     validated = with_intervals(
         data, predict(data, [fit(data, ~fold) for fold in held_out], held_out), arguments.samples
     )

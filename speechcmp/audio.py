@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from speechcmp.decode import BLOCK_FRAMES, AudioPath, Pcm, PcmFile, open_pcm
+from speechcmp.decode import BLOCK_FRAMES, AudioPath, Pcm, PcmFile, as_pcm, open_pcm
 from speechcmp.errors import AudioError, ParameterError
 
 MAX_SAMPLES = 1_000_000_000  # 4 GB as float32: more than 17 h of 16 kHz speech
@@ -90,7 +90,7 @@ class Recording:
         for start in range(0, len(self.samples), BLOCK_FRAMES):
             block = self.samples[start : start + BLOCK_FRAMES].reshape(-1, self.channels)
             scaled = np.clip(np.rint(block.astype(np.float64) * full_scale), -full_scale, full_scale - 1)
-            yield scaled.astype(np.int32 if self.sample_width == 4 else np.int16)
+            yield as_pcm(scaled, self.sample_width)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -284,7 +284,7 @@ def apply_gain(source: Source, gain_db: float) -> Source:
 def amplify_pcm(block: Pcm, factor: float, sample_width: int) -> Pcm:
     """Multiply, round down and clip as `audioop.mul` does."""
     if sample_width == 4:
-        return _amplified(block.astype(np.float64), factor, 4).astype(np.int32)
+        return as_pcm(_amplified(block.astype(np.float64), factor, 4), 4)
     table = _amplified(np.arange(-(1 << 15), 1 << 15, dtype=np.float64), factor, sample_width)
     wrapped = np.roll(table.astype(np.int16), 1 << 15)  # indexed by the sample's bits: 0..32767, -32768..-1
     return wrapped[block.view(np.uint16)]

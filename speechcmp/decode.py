@@ -179,7 +179,14 @@ def _quantize(samples: NDArray[np.float64], file: PcmFile) -> Pcm:
         raise AudioError(f"{file.name}: has samples that are not numbers (NaN or infinite); export it again")
     full_scale = 1 << (8 * file.sample_width - 1)
     rounded = np.clip(np.rint(samples * full_scale), -full_scale, full_scale - 1)
-    return rounded.astype(np.int16 if file.sample_width == 2 else np.int32)
+    return as_pcm(rounded, file.sample_width)
+
+
+def as_pcm(values: NDArray[np.floating], sample_width: int) -> Pcm:
+    """Convert whole numbers to the type that holds PCM of a width."""
+    if sample_width == 4:
+        return values.astype(np.int32)
+    return values.astype(np.int16)
 
 
 def _reason(error: Exception) -> str:
@@ -232,11 +239,7 @@ def _open_with_ffmpeg(file: PcmFile, n_bytes: int, first_error: Exception) -> Pc
             "reads m4a, aac, mp4, webm, wma and amr, is not installed; apt install ffmpeg, or brew install ffmpeg"
         )
     segment = _decode_with_pydub(file)
-    if segment.sample_width == 1:
-        pcm: Pcm = np.frombuffer(segment.raw_data, np.int8).astype(np.int16)
-    else:
-        pcm = np.frombuffer(segment.raw_data, np.int16 if segment.sample_width == 2 else np.int32)
-    frames = pcm.reshape(-1, segment.channels)
+    frames = _pcm_of(segment).reshape(-1, segment.channels)
     return PcmFile(
         file.name,
         file.path,
@@ -247,6 +250,14 @@ def _open_with_ffmpeg(file: PcmFile, n_bytes: int, first_error: Exception) -> Pc
         "FFMPEG",
         frames,
     )
+
+
+def _pcm_of(segment: "AudioSegment") -> Pcm:
+    if segment.sample_width == 1:
+        return np.frombuffer(segment.raw_data, np.int8).astype(np.int16)
+    if segment.sample_width == 2:
+        return np.frombuffer(segment.raw_data, np.int16)
+    return np.frombuffer(segment.raw_data, np.int32)
 
 
 def _decode_with_pydub(file: PcmFile) -> "AudioSegment":

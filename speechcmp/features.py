@@ -194,7 +194,8 @@ def frame_levels(samples: NDArray[np.floating], hop_length: int) -> NDArray[np.f
     halves = padded.reshape(-1, hop_length)
     squares = np.einsum("ij,ij->i", halves, halves)
     powers = (squares[:-1] + squares[1:]) / np.float32(2 * hop_length)
-    return 10 * np.log10(np.maximum(powers, np.float32(_POWER_FLOOR)))
+    levels: NDArray[np.float32] = 10 * np.log10(np.maximum(powers, np.float32(_POWER_FLOOR)))
+    return levels
 
 
 def speech_frames(level_db: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -253,7 +254,8 @@ def mfcc(samples: NDArray[np.floating], sample_rate: int, *, params: MfccParams 
     power = np.concatenate([block @ bands for block in _power_spectra(samples, params)])
     decibels = 10 * np.log10(np.maximum(power, np.float32(_POWER_FLOOR)))
     np.maximum(decibels, decibels.max() - np.float32(_DYNAMIC_RANGE_DB), out=decibels)
-    return decibels @ _cepstral_basis(params.n_mels, params.n_mfcc, params.lifter)
+    cepstra: Features = decibels @ _cepstral_basis(params.n_mels, params.n_mfcc, params.lifter)
+    return cepstra
 
 
 def _power_spectra(samples: NDArray[np.floating], params: MfccParams) -> Iterator[NDArray[np.float32]]:
@@ -327,7 +329,8 @@ def _cepstral_basis(n_mels: int, n_mfcc: int, lifter: float) -> NDArray[np.float
     basis[:, 0] /= np.sqrt(2)
     if lifter:
         basis *= 1 + lifter / 2 * np.sin(np.pi * (order + 1) / lifter)
-    return basis.astype(np.float32)
+    rounded: NDArray[np.float32] = basis.astype(np.float32)
+    return rounded
 
 
 def normalize_cepstra(
@@ -348,11 +351,12 @@ def normalize_cepstra(
     Atal (1974), J. Acoust. Soc. Am. 55(6), 1304-1312; Viikki and Laurila (1998), Speech Comm. 25, 133-147.
     """
     chosen = features if frames is None or not frames.any() else features[frames]
-    centered = features - chosen.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centered: Features = features - chosen.mean(axis=0, dtype=np.float64).astype(np.float32)
     if not spread_power:
         return centered
     spread = chosen.std(axis=0, dtype=np.float64).astype(np.float32)
-    return centered / np.where(spread > 0, spread, np.float32(1)) ** np.float32(spread_power)
+    divisor = np.where(spread > 0, spread, np.float32(1)) ** np.float32(spread_power)
+    return (centered / divisor).astype(np.float32, copy=False)
 
 
 def deltas(features: Features) -> Features:

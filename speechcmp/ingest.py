@@ -2,16 +2,12 @@
 
 import functools
 import hashlib
-import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +18,11 @@ from speechcmp.errors import AudioError, ParameterError, SpeechcmpError
 from speechcmp.fingerprint import landmarks
 from speechcmp.peaks import SPEECH, FingerprintParams
 from speechcmp.store import NewRecording, Preset, Store
+from speechcmp.workers import WorkerDiedError, Workers
 
 _BATCH_HASHES = 250_000  # a transaction of two seconds
 _BATCH_RECORDINGS = 500
 _BATCH_S = 5.0
-_IN_FLIGHT_A_JOB = 4
 _COMPACT_HASHES = 100_000
 _COMPACT_SHARE = 4
 
@@ -146,7 +142,7 @@ def ingest(
     if (n_jobs is not None and n_jobs < 1) or (limit_s is not None and not limit_s > 0):
         raise ParameterError(f"n_jobs, limit_s: must be above 0, given {n_jobs}, {limit_s}")
     fingerprint = functools.partial(_fingerprint, params=params, limit_s=limit_s, extract=extract)
-    with _Workers(n_jobs or os.cpu_count() or 1) as workers:
+    with Workers(n_jobs or os.cpu_count() or 1) as workers:
         digested = _through(workers, _digest, (os.fspath(path) for path in paths))
         recordings = _through(workers, fingerprint, _unknown(digested, store))
         yield from _written(recordings, store, Preset.of(params), compact=compact)
@@ -221,7 +217,7 @@ def _stored(batch: list[tuple[str, NewRecording]], store: Store, preset: Preset)
         yield Ingested(path, recording_id, known, n_hashes, 0.0 if known else recording.duration_s)
 
 
-def _through(workers: "_Workers", function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+def _through(workers: Workers, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
     """Send items through the workers, a bounded number at a time; rows pass by."""
     flying: dict[Future[Any], Any] = {}
     waiting = iter(items)
@@ -236,76 +232,9 @@ def _through(workers: "_Workers", function: Callable[[Any], Any], items: Iterabl
             else:
                 flying[workers.submit(function, item)] = item
         for future in wait(flying, return_when=FIRST_COMPLETED).done:
-            yield workers.outcome(future, function, flying.pop(future))
-
-
-class _Workers:
-    """Processes that may die: a task they leave behind is tried once more, alone in a process."""
-
-    def __init__(self, n_jobs: int) -> None:
-        self._n_jobs = n_jobs
-        self.room = _IN_FLIGHT_A_JOB * n_jobs
-        self._pool = _processes(n_jobs) if n_jobs > 1 else _Here()
-        self._alone: Executor | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for pool in (self._pool, self._alone):
-            if pool is not None:
-                pool.shutdown(cancel_futures=True)
-
-    def submit(self, function: Callable[[Any], Any], item: Any) -> Future[Any]:  # noqa: ANN401
-        try:
-            return self._pool.submit(function, item)
-        except BrokenProcessPool:
-            self._pool.shutdown()
-            self._pool = _processes(self._n_jobs)
-            return self._pool.submit(function, item)
-
-    def outcome(self, future: Future[Any], function: Callable[[Any], Any], item: Any) -> Any:  # noqa: ANN401
-        try:
-            return future.result()
-        except BrokenProcessPool:
-            # All tasks under way are lost with the pool; only alone does one show whether it was the cause.
-            return self._tried_alone(function, item)
-
-    def _tried_alone(self, function: Callable[[Any], Any], item: Any) -> Any:  # noqa: ANN401
-        for _ in range(2):
-            self._alone = self._alone or _processes(1)
+            item = flying.pop(future)
             try:
-                return self._alone.submit(function, item).result()
-            except BrokenProcessPool:
-                self._alone.shutdown()
-                self._alone = None
-        path = item if isinstance(item, str) else item.path
-        return IngestFailure(path, f"{path}: the worker died of it twice; check the file and the memory")
-
-
-class _Here(Executor):
-    """One job needs no other process."""
-
-    def submit(self, function: Callable[..., Any], /, *items: Any, **named: Any) -> Future[Any]:  # noqa: ANN401
-        future: Future[Any] = Future()
-        future.set_result(function(*items, **named))
-        return future
-
-
-def _processes(n_jobs: int) -> Executor:
-    # Spawned: a forked worker would hold the writer's connection, and locks of its threads.
-    spawning = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(n_jobs, mp_context=spawning, initializer=_prepare_worker)
-
-
-def _prepare_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the writer is interrupted, and ends the workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Leave no worker behind when the writer is killed: the pool's own would wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+                yield workers.outcome(future, function, item)
+            except WorkerDiedError:
+                path = item if isinstance(item, str) else item.path
+                yield IngestFailure(path, f"{path}: the worker died of it twice; check the file and the memory")

@@ -14,7 +14,7 @@ from speechcmp.audio import (
     measure_level,
     silent_error,
 )
-from speechcmp.chunks import Chunk, split_recording
+from speechcmp.chunks import Chunk, Split, split_recording
 from speechcmp.errors import ParameterError
 
 AUDIBLE_CLIPPING = 1e-4  # of the samples; below that nobody hears it
@@ -80,13 +80,15 @@ def segment(source: Source, params: SplitParams) -> Segmented[Source]:
     ParameterError
         A parameter is out of range.
     """
-    level = measure_level(source)
+    level: Level = measure_level(source)
     if level.peak_dbfs == float("-inf"):
         raise silent_error(source.name)
     # A recording of a few least bits has an RMS of 0: no gain brings that to a level.
-    gain_db = 0.0 if params.target_dbfs is None or level.dbfs == float("-inf") else params.target_dbfs - level.dbfs
-    leveled = apply_gain(source, gain_db) if gain_db else source
-    split = split_recording(
+    gain_db: float = (
+        0.0 if params.target_dbfs is None or level.dbfs == float("-inf") else params.target_dbfs - level.dbfs
+    )
+    leveled: Source = apply_gain(source, gain_db) if gain_db else source
+    split: Split = split_recording(
         leveled,
         min_silence_len_ms=params.min_silence_len_ms,
         silence_thresh_dbfs=params.silence_thresh_dbfs,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from typing import Any, Self
 
-_IN_FLIGHT_A_JOB = 4
+IN_FLIGHT_A_JOB = 4
 _BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 Start = Callable[[int], Executor]
@@ -41,7 +41,7 @@ class Workers:
         self.n_jobs = n_jobs
         self.died = died
         here = n_jobs == 1 and start is None
-        self.room = 1 if here else _IN_FLIGHT_A_JOB * n_jobs
+        self.room = 1 if here else IN_FLIGHT_A_JOB * n_jobs
         self._start = start or processes
         self._pool = InThisProcess() if here else self._start(n_jobs)
         self._single: Executor | None = None

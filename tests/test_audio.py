@@ -97,7 +97,7 @@ def test_clipping_is_pydubs_and_is_counted(speech: Path) -> None:
 def test_gain_equals_pydub_on_any_samples(pcm: list[int], gain_db: float) -> None:
     values = np.array(pcm, np.int16)
     segment = AudioSegment(values.tobytes(), sample_width=2, frame_rate=8_000, channels=1)
-    recording = Recording(values.astype(np.float32) / 32_768, 8_000)
+    recording = Recording((values / 32_768).astype(np.float32), 8_000)
     np.testing.assert_array_equal(pcm_of(apply_gain(recording, gain_db)), pcm_of_pydub(segment.apply_gain(gain_db)))
 
 

@@ -58,7 +58,7 @@ def test_matrix_holds_the_distances_by_index() -> None:
     reference, take = recording(SPANS_S, 7.5), recording(SPANS_S, 7.5, seed=4)
     matrix = distance_matrix(reference, take, params=params)
     by_index = [pair.distance for pair in compare(reference, take, params=params).pairs]
-    np.testing.assert_allclose(np.diag(matrix.distances), by_index, rtol=1e-6)
+    np.testing.assert_allclose(np.diag(matrix.distances), np.array(by_index, float), rtol=1e-6)
     assert matrix.distances.shape == (3, 3)
 
 

@@ -80,6 +80,7 @@ def compare(
     from speechcmp.cli.output import complain
     from speechcmp.cli.progress import track
     from speechcmp.comparison import CompareParams
+    from speechcmp.findings import Comparison
     from speechcmp.score import load_model
 
     names = expand_inputs(takes, recursive=recursive)
@@ -110,16 +111,15 @@ def compare(
             complain(str(error))
             n_failed += 1
     _print(results, matrix_view if by == "matrix" else comparison_view, output_format, single=len(names) == 1)
-    if verbose and output_format == "table" and by != "matrix":
-        for result in results:
+    compared = [result for result in results if isinstance(result, Comparison)]
+    if verbose and output_format == "table":
+        for result in compared:
             comparison_view.print_details(result)
     if n_failed:
         return 3 if results else 1
-    return BELOW if fail_under is not None and any(_is_below(result, fail_under) for result in results) else 0
-
-
-def _is_below(result: "Comparison", fail_under: float) -> bool:
-    return result.score is None or result.score.value < fail_under
+    if fail_under is not None and any(not r.score or r.score.value < fail_under for r in compared):
+        return BELOW
+    return 0
 
 
 def _prepare(name: str, params: "CompareParams") -> "Prepared":

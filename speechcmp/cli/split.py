@@ -181,7 +181,7 @@ def _chunk_rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
     rate = outcome.file.sample_rate
     for chunk in outcome.split.chunks:
         start_s, end_s = chunk.start / rate, chunk.stop / rate
-        row = {"index": chunk.index, "start_s": start_s, "end_s": end_s, "duration_s": end_s - start_s}
+        row: dict[str, Any] = {"index": chunk.index, "start_s": start_s, "end_s": end_s, "duration_s": end_s - start_s}
         if outcome.chunk_paths:
             row["path"] = str(outcome.chunk_paths[chunk.index])
         yield row

@@ -13,7 +13,7 @@ from signals import sentences
 
 from speechcmp.audio import load_recording, normalize
 from speechcmp.dtw import dtw_distance
-from speechcmp.features import mfcc
+from speechcmp.features import Features, mfcc
 
 
 def test_json_is_the_contract(speechcmp: Command, reference: Path, take: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_recording_against_itself(speechcmp: Command, reference: Path, by: str
 def test_matrix_of_the_classic_recipe_is_what_its_parts_give(speechcmp: Command, reference: Path, take: Path) -> None:
     options = ("--by", "matrix", "--recipe", "classic", "--silence-thresh=-40", "--format", "json")
     got = speechcmp("compare", reference, take, *options).json
-    features = []
+    features: list[list[Features]] = []
     for side, path in (("reference", reference), ("take", take)):
         recording = normalize(load_recording(path, mono=False))
         features.append([])

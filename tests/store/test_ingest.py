@@ -19,6 +19,7 @@ from speechcmp.errors import ParameterError, ParameterMismatchError
 from speechcmp.ingest import Ingested, IngestFailure, Row, fingerprint_file, ingest
 from speechcmp.peaks import DEJAVU, SPEECH
 from speechcmp.store import Preset, Store, open_store
+from speechcmp.workers import IN_FLIGHT_A_JOB
 
 KILLS = 4
 N_FILES, N_HASHES = 40, 800
@@ -41,7 +42,7 @@ def test_every_file_is_a_row(tmp_path: Path, store: Store) -> None:
     assert rows[paths[0]] == Ingested(paths[0], 1, False, 100, 1.0)
     assert rows[paths[1]] == IngestFailure(paths[1], f"{paths[1]}: not audio; give a recording")
     assert rows[str(odd)] == IngestFailure(str(odd), f"{odd}: KeyError: 'odd'")
-    assert rows["missing.wav"] == IngestFailure("missing.wav", "missing.wav: No such file or directory")
+    assert rows["missing.wav"] == IngestFailure("missing.wav", "missing.wav: no such file; check the path")
     assert added(list(rows.values())) == 2
     assert store.info().preset == Preset.of(SPEECH)
 
@@ -95,7 +96,7 @@ def test_paths_are_read_as_needed(tmp_path: Path, store: Store, monkeypatch: pyt
     rows = ingest(paths(), store, n_jobs=1, extract=fake_extract)
     for n_rows in range(1, 31):
         next(rows)
-        assert taken <= n_rows + 3 + 3 * module._IN_FLIGHT_A_JOB
+        assert taken <= n_rows + 3 + 3 * IN_FLIGHT_A_JOB
     rows.close()  # type: ignore[attr-defined]
     assert store.info().n_recordings < 50
 
@@ -154,8 +155,11 @@ def start(url: str, folder: Path, n_jobs: int = 2) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> list[str]:
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+    assert process.stdout
+    assert process.stderr
+    # Not communicate(): it would lose what readline() has read ahead.
+    output, errors = process.stdout.read(), process.stderr.read()
+    assert process.wait(timeout=120) == 0, errors
     return output.splitlines()
 
 
