@@ -84,9 +84,8 @@ def segment(source: Source, params: SplitParams) -> Segmented[Source]:
     if level.peak_dbfs == float("-inf"):
         raise silent_error(source.name)
     # A recording of a few least bits has an RMS of 0: no gain brings that to a level.
-    gain_db: float = (
-        0.0 if params.target_dbfs is None or level.dbfs == float("-inf") else params.target_dbfs - level.dbfs
-    )
+    target_dbfs = level.dbfs if params.target_dbfs is None else params.target_dbfs
+    gain_db: float = 0.0 if level.dbfs == float("-inf") else target_dbfs - level.dbfs
     leveled: Source = apply_gain(source, gain_db) if gain_db else source
     split: Split = split_recording(
         leveled,

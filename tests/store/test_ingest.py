@@ -158,8 +158,9 @@ def finish(process: subprocess.Popen[str]) -> list[str]:
     assert process.stdout
     assert process.stderr
     # Not communicate(): it would lose what readline() has read ahead.
-    output, errors = process.stdout.read(), process.stderr.read()
-    assert process.wait(timeout=120) == 0, errors
+    with process:
+        output, errors = process.stdout.read(), process.stderr.read()
+    assert process.returncode == 0, errors
     return output.splitlines()
 
 
