@@ -2,6 +2,7 @@
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from signals import sentences
 from speechcmp.audio import load_recording, normalize
 from speechcmp.dtw import dtw_distance
 from speechcmp.features import Features, mfcc
+from speechcmp.score import load_model
 
 
 def test_json_is_the_contract(speechcmp: Command, reference: Path, take: Path) -> None:
@@ -146,3 +148,68 @@ def test_recordings_without_pauses_or_speech(speechcmp: Command, reference: Path
             result = speechcmp("compare", *pair, "--format", "json")
             assert result.code in {0, 1}, result.err
             assert "Error" not in result.err
+
+
+def test_scores_and_what_they_are_made_of(speechcmp: Command, reference: Path, take: Path) -> None:
+    same = speechcmp("compare", reference, reference, "--format", "json").json
+    assert same["overall"]["score"] >= 99
+    assert [chunk["score"] >= 99 for chunk in same["chunks"]] == [True] * 3
+    got = speechcmp("compare", reference, take, "--format", "json").json
+    assert 0 <= got["overall"]["score"] <= 100
+    for part in (got["overall"], *got["chunks"]):
+        assert part["score"] + sum(part["score_parts"]["lost"].values()) == pytest.approx(100, abs=1e-3)
+        low, high = part["score_parts"]["interval"]
+        assert low <= part["score"] <= high
+    assert got["chunks"][0]["pitch"] is None
+    assert got["chunks"][0]["prosody"]["reference"]["speech_rate"] > 0
+
+
+def test_missing_chunks_cost_completeness(speechcmp: Command, reference: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.wav"
+    soundfile.write(short, sentences(SPANS_S[:2], 5.2), 16_000)
+    got = speechcmp("compare", reference, short, "--by", "index", "--format", "json").json
+    assert got["chunks"][2]["score"] == 0.0
+    share = got["chunks"][2]["reference"]["end_s"] - got["chunks"][2]["reference"]["start_s"]
+    whole = sum(c["reference"]["end_s"] - c["reference"]["start_s"] for c in got["chunks"])
+    assert got["overall"]["score_parts"]["lost"]["completeness"] == pytest.approx(100 * share / whole, abs=0.1)
+
+
+def test_fail_under(speechcmp: Command, reference: Path, take: Path) -> None:
+    score = speechcmp("compare", reference, take, "--format", "json").json["overall"]["score"]
+    assert speechcmp("compare", reference, take, "--fail-under", score - 1).code == 0
+    assert speechcmp("compare", reference, take, reference, "--fail-under", min(99, score + 1)).code == 4
+    assert speechcmp("compare", reference, take, "--fail-under", 50, "--by", "matrix").code == 2
+
+
+def test_verbose_says_where_to_listen(speechcmp: Command, reference: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.wav"
+    samples, rate = soundfile.read(reference)
+    start, stop = round(3.4 * rate), round(3.9 * rate)
+    samples[start:stop] = 0.1 * np.random.default_rng(0).standard_normal(stop - start)
+    soundfile.write(changed, samples, rate)
+    (chunk,) = [c for c in speechcmp("compare", reference, changed, "-f", "json").json["chunks"] if c["worst"]]
+    assert chunk["index"] == 1
+    assert chunk["worst"][0]["take"]["start_s"] == pytest.approx(3.4, abs=0.12)
+    assert chunk["worst"][0]["take"]["end_s"] == pytest.approx(3.9, abs=0.12)
+    assert "least alike: reference 3." in speechcmp("compare", reference, changed, "--verbose").out
+
+
+@pytest.mark.slow
+def test_pitch_when_asked_for(speechcmp: Command, reference: Path) -> None:
+    got = speechcmp("compare", reference, reference, "--pitch", "--format", "json").json
+    pitch = got["chunks"][0]["pitch"]
+    assert set(pitch) == {"correlation", "range_semitones", "range_ratio"}
+    assert pitch["range_semitones"]["reference"] == pitch["range_semitones"]["take"]
+
+
+def test_calibration_of_ones_own(speechcmp: Command, reference: Path, take: Path, tmp_path: Path) -> None:
+    model = load_model()
+    lenient = replace(model, sound=replace(model.sound, slopes=(0.0, 0.0)), gate=replace(model.gate, offset=1e6))
+    path = tmp_path / "model.json"
+    path.write_text(lenient.to_json())
+    ours = speechcmp("compare", reference, take, "--calibration", path, "--format", "json").json
+    assert ours["overall"]["score_parts"]["lost"]["sound"] == 0
+    path.write_text("{}")
+    refused = speechcmp("compare", reference, take, "--calibration", path)
+    assert refused.code == 2
+    assert "no score model" in refused.err
