@@ -69,6 +69,11 @@ class Recording:
             raise ParameterError(
                 f"{self.name}: samples must be (n,) or (n, channels), given shape {self.samples.shape}"
             )
+        if self.samples.dtype != np.float32:
+            raise ParameterError(
+                f"{self.name}: samples must be float32 in [-1, 1], given {self.samples.dtype}; "
+                "convert them, whole numbers divided by their full scale"
+            )
         if not 0 < self.sample_rate <= MAX_SAMPLE_RATE:
             raise ParameterError(f"{self.name}: sample_rate {self.sample_rate} Hz is not possible")
 
@@ -316,6 +321,8 @@ def resample(recording: Recording, sample_rate: int) -> Recording:
     """Resample with soxr HQ to ceil(n * ratio) frames: equals `librosa.resample`'s default."""
     if sample_rate == recording.sample_rate:
         return recording
+    if not 0 < sample_rate <= MAX_SAMPLE_RATE:
+        raise ParameterError(f"sample_rate: {sample_rate} Hz is not possible; 16000 is usual for speech")
     import soxr  # noqa: PLC0415 - not every recording needs it
 
     samples = soxr.resample(recording.samples, recording.sample_rate, sample_rate, quality="HQ")

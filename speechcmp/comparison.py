@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from speechcmp.align import Alignment, ChunkMatch, FrameRange, Track, align_chunks
 from speechcmp.audio import Recording, mix_down, resample
 from speechcmp.dtw import WarpingPath, dtw_distance, dtw_distances, dtw_path
+from speechcmp.errors import ParameterError
 from speechcmp.fast_dtw import fastdtw_distance
 from speechcmp.features import (
     RECIPES,
@@ -74,6 +75,14 @@ class CompareParams:
     split: SplitParams = field(default_factory=SplitParams)
     details: Literal["scores", "all", "pitch"] = "all"
     model: ScoreModel | None = None
+
+    def __post_init__(self) -> None:
+        choices = {"by": ("time", "index"), "dtw": ("exact", "fastdtw"), "details": ("scores", "all", "pitch")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ParameterError(f"{name}: {getattr(self, name)!r} is unknown; choose one of {', '.join(allowed)}")
+        if self.band is not None and not 0 < self.band <= 1:
+            raise ParameterError(f"band: {self.band} is out of range; give a fraction of the longer side, up to 1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,7 +182,10 @@ def compare_prepared(reference: Prepared, take: Prepared, *, params: ComparePara
         extra=extra,
         repeated=repeated,
         distance=_weighted_distance(matched) if matched else _whole_distance(reference, take, params),
-        tempo=_tempo([pair.reference for pair in matched], [pair.take for pair in matched if pair.take]),
+        tempo=_tempo(
+            [_spoken_s(reference, pair.reference) for pair in matched],
+            [_spoken_s(take, pair.take) for pair in matched if pair.take],
+        ),
         score=_overall_score(pairs, [*extra, *(span for _, span in repeated)], params),
         warnings=_warnings(reference, take),
     )
@@ -253,7 +265,7 @@ def _matched_pair(
         take=span,
         confidence=match.confidence,
         reordered=match.status == "reordered",
-        tempo=_tempo([chunk], [span]),
+        tempo=_tempo([_spoken_s(reference, chunk)], [_spoken_s(take, span)]),
         pause_before_s=pauses_s,
         score=score(measure_chunk(_cut(reference.bands, chunk), _cut(take.bands, span)), params.model),
     )
@@ -355,6 +367,12 @@ def _side(side: Prepared) -> Side:
     return Side(side.recording.name, side.recording.path, side.recording.duration_s)
 
 
-def _tempo(reference: Sequence[Span], take: Sequence[Span]) -> float | None:
-    expected_s = sum(span.duration_s for span in reference)
-    return sum(span.duration_s for span in take) / expected_s if expected_s else None
+def _spoken_s(side: Prepared, span: Span) -> float:
+    """Return the seconds from the first to the last frame of speech in a stretch."""
+    start, stop = _frames(span, RECIPES["default"], len(side.spoken))
+    spoken = np.flatnonzero(side.spoken[start:stop])
+    return float(spoken[-1] - spoken[0] + 1) * RECIPES["default"].hop_s if len(spoken) else span.duration_s
+
+
+def _tempo(reference_s: Sequence[float], take_s: Sequence[float]) -> float | None:
+    return sum(take_s) / sum(reference_s) if sum(reference_s) else None

@@ -44,7 +44,7 @@ class ChunkPair:
     distance : float or None
         Warping path's cost / (frames of the reference chunk + frames of the take's span).
     tempo : float or None
-        Duration in the take / duration in the reference: above 1 is slower.
+        Seconds in the take / in the reference, from first to last speech: above 1 is slower.
     pause_before_s : tuple of (float, float or None)
         Seconds of silence before it, in the reference and in the take.
     score : Score or None

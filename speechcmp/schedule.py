@@ -17,8 +17,8 @@ from speechcmp.workers import WorkerDiedError, Workers
 _TASK_S = 0.25
 _TASK_ROWS = 256
 _WINDOW_S = 4.0  # of each job
-_WINDOW_ROWS = 2048
-_WINDOWS_AHEAD = 3  # of results that wait for a slower row before them
+_WINDOW_ROWS = 1024
+_WINDOWS_AHEAD = 2  # of results that wait for a slower row before them
 _PATIENCE_S = 0.5  # between two looks whether to stop
 
 Task = list[tuple[int, Row]]

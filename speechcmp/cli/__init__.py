@@ -81,11 +81,17 @@ def _defaults() -> dict[str, dict[str, Any]]:
     if not settings:
         return {}
     group: Any = typer.main.get_command(app)
-    names = {
-        verb: {option.removeprefix("--"): param.name for param in command.params for option in param.opts}
+    defaults = default_values(settings, {verb: _option_names(command) for verb, command in group.commands.items()})
+    # The verbs of a verb look for their values below its own.
+    return {
+        verb: dict.fromkeys(command.commands, defaults[verb]) if hasattr(command, "commands") else defaults[verb]
         for verb, command in group.commands.items()
     }
-    return default_values(settings, names)
+
+
+def _option_names(command: Any) -> dict[str, str]:  # noqa: ANN401 - a command of typer's, or of click's
+    parts = command.commands.values() if hasattr(command, "commands") else [command]
+    return {option.removeprefix("--"): param.name for part in parts for param in part.params for option in param.opts}
 
 
 def _report(error: Exception) -> int:

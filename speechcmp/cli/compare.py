@@ -160,7 +160,8 @@ def _flag_copy(result: "Comparison", reference: "Prepared", take: "Prepared") ->
     match = find_copy(reference.recording, take.recording)
     if match is None:
         return result
-    text = f"{take.recording.name}: is a copy of {reference.recording.name}, from {match.offset_s:.2f} s on"
+    start_s = round(match.offset_s, 2) + 0.0  # no -0.00
+    text = f"{take.recording.name}: is a copy of {reference.recording.name}, from {start_s:.2f} s on"
     return replace(result, copy=Copy(match.offset_s, match.confidence), warnings=(*result.warnings, text))
 
 

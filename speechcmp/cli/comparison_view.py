@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from speechcmp.cli.output import bar, console, new_table, number, shown
-from speechcmp.findings import Comparison, Side, Span
+from speechcmp.findings import ChunkPair, Comparison, Side, Span
 from speechcmp.prosody import Prosody
 from speechcmp.records import overall_values, pair_values, score_values
 from speechcmp.score import Score
@@ -89,6 +89,7 @@ def print_table(result: Comparison) -> None:
             continue
         drawn = f"[cyan]{bar(pair.score.value / 100 if pair.score else 0)}[/]"
         note = " [yellow]out of order[/]" if pair.reordered else ""
+        note += " [yellow]another text?[/]" if is_doubtful(pair) else ""
         measured = (number(pair.tempo), number(pair.distance, 3), score)
         table.add_row(str(pair.index), _times(pair.reference), _times(pair.take), *measured, drawn + note)
     out = console()
@@ -101,12 +102,19 @@ def print_table(result: Comparison) -> None:
     out.print(_overall(result), "\n", soft_wrap=True)
 
 
+def is_doubtful(pair: ChunkPair) -> bool:
+    """Tell whether what stands in a chunk's place more likely is another text."""
+    return pair.take is not None and pair.score is not None and pair.score.same_text < 0.5
+
+
 def _times(span: Span) -> str:
     return f"{span.start_s:.2f} – {span.end_s:.2f}"
 
 
 def _overall(result: Comparison) -> str:
-    found = f"{len(result.pairs) - result.n_missing} of {len(result.pairs)} chunks found"
+    n_doubtful = sum(is_doubtful(pair) for pair in result.pairs)
+    found = f"{len(result.pairs) - result.n_missing - n_doubtful} of {len(result.pairs)} chunks found"
+    found += f", {n_doubtful} doubtful" if n_doubtful else ""
     extra = f", {len(result.extra)} extra" if result.extra else ""
     facts = (
         f"distance {number(result.distance, 3)} ({shown(result.recipe)}), tempo {number(result.tempo)}, {found}{extra}"
@@ -121,7 +129,7 @@ def _explain(score: Score) -> str:
     lost = sorted(((points, cause) for cause, points in score.lost._asdict().items() if points >= 0.5), reverse=True)
     causes = ", ".join(f"{CAUSES[cause]} {number(points, 0)}" for points, cause in lost)
     low, high = (number(end, 0) for end in score.interval)
-    return f"points lost: {causes or 'none'}; four of five ratings by experts lie from {low} to {high}"
+    return f"points lost: {causes or 'none'}; likely range {low} to {high}"
 
 
 def print_details(result: Comparison) -> None:

@@ -12,10 +12,8 @@ from typing import Annotated, Literal
 import typer
 
 EXTRAS = {
-    "microphone": ("sounddevice", "mic", "record from the microphone"),
-    "plots": ("matplotlib", "plot", "draw spectrograms and paths"),
-    "parquet": ("pyarrow", "parquet", "write results as Parquet"),
-    "dask": ("distributed", "dask", "score on a cluster"),
+    "microphone": ("sounddevice", "record from the microphone"),
+    "parquet": ("pyarrow", "write results as Parquet"),
 }
 
 
@@ -111,7 +109,7 @@ _CHECKS: tuple[Callable[[], Check], ...] = (
 
 
 def _extras() -> Iterator[Check]:
-    for name, (module, extra, purpose) in EXTRAS.items():
+    for name, (module, purpose) in EXTRAS.items():
         if find_spec(module):
             yield Check(name, True, f"{module} {metadata.version(module)}")
         else:
@@ -119,5 +117,5 @@ def _extras() -> Iterator[Check]:
                 name,
                 False,
                 f"{module} is not installed: needed to {purpose}",
-                f"pip install 'speechcmp[{extra}]'",
+                f"pip install {module}",
             )

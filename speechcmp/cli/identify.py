@@ -125,8 +125,9 @@ def _print_lines(answers: list[Answer]) -> None:
         if not answer.identified.matches:
             out.print(f"[bold]{shown(answer.name)}[/]: [yellow]unknown[/]", soft_wrap=True)
         for match, _path in answer.identified.matches:
+            start_s = round(match.offset_s, 2) + 0.0  # no -0.00
             out.print(
-                f"[bold]{shown(answer.name)}[/]: [green]{shown(match.name)}[/] at {match.offset_s:.2f} s "
+                f"[bold]{shown(answer.name)}[/]: [green]{shown(match.name)}[/] at {start_s:.2f} s "
                 f"({match.votes} votes, {100 * match.query_share:.0f} % of the clip's hashes)",
                 soft_wrap=True,
             )

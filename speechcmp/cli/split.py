@@ -74,7 +74,7 @@ def split(
             n_failed += 1
             continue
         if output_format in LABEL_SUFFIXES:
-            _put_labels(outcomes[-1], output_format, folder if len(names) > 1 else None)
+            _put_labels(outcomes[-1], output_format, folder, printed=len(names) == 1)
     _print(outcomes, output_format, single=len(names) == 1)
     return 0 if not n_failed else 3 if outcomes else 1
 
@@ -117,7 +117,7 @@ def _write_chunks(result: "Segmented[AudioFile]", folder: Path, stem: str, codec
     return paths
 
 
-def _put_labels(outcome: Outcome, output_format: str, folder: Path | None) -> None:
+def _put_labels(outcome: Outcome, output_format: str, folder: Path | None, *, printed: bool) -> None:
     from speechcmp.cli.output import print_text
     from speechcmp.labels import Label, to_audacity, to_srt, to_textgrid, to_vtt
 
@@ -127,9 +127,9 @@ def _put_labels(outcome: Outcome, output_format: str, folder: Path | None) -> No
         text = to_textgrid(labels, outcome.file.duration_s)
     else:
         text = {"audacity": to_audacity, "srt": to_srt, "vtt": to_vtt}[output_format](labels)
-    if folder is None:
+    if printed:
         print_text(text)
-    else:
+    if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / (Path(outcome.file.name).stem + LABEL_SUFFIXES[output_format])
         path.write_text(text, encoding="utf-8")
