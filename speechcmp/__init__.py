@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     )
     from speechcmp.features import MfccParams, Recipe, mfcc
     from speechcmp.findings import ChunkPair, Comparison, Span
+    from speechcmp.identification import Identified, identify
+    from speechcmp.score import Score, ScoreModel, load_model
+    from speechcmp.segment import SplitParams
+    from speechcmp.store import Store, open_store
+    from speechcmp.voting import Match
 
 _HOMES = {
     "audio": ("AudioFile", "Recording", "load_recording", "normalize", "open_audio"),
     "chunks": ("Chunk", "split_at_silence"),
     "comparison": ("CompareParams", "compare"),
-    "findings": ("ChunkPair", "Comparison", "Span"),
     "dtw": ("WarpingPath", "dtw_distance", "dtw_distances", "dtw_path"),
     "errors": (
         "AudioError",
@@ -39,6 +43,12 @@ _HOMES = {
         "StoreUnavailableError",
     ),
     "features": ("MfccParams", "Recipe", "mfcc"),
+    "findings": ("ChunkPair", "Comparison", "Span"),
+    "identification": ("Identified", "identify"),
+    "score": ("Score", "ScoreModel", "load_model"),
+    "segment": ("SplitParams",),
+    "store": ("Store", "open_store"),
+    "voting": ("Match",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -50,13 +60,19 @@ __all__ = [
     "CompareParams",
     "Comparison",
     "DependencyError",
+    "Identified",
+    "Match",
     "MfccParams",
     "ParameterError",
     "ParameterMismatchError",
     "Recipe",
     "Recording",
+    "Score",
+    "ScoreModel",
     "Span",
     "SpeechcmpError",
+    "SplitParams",
+    "Store",
     "StoreError",
     "StoreUnavailableError",
     "WarpingPath",
@@ -64,10 +80,13 @@ __all__ = [
     "dtw_distance",
     "dtw_distances",
     "dtw_path",
+    "identify",
+    "load_model",
     "load_recording",
     "mfcc",
     "normalize",
     "open_audio",
+    "open_store",
     "split_at_silence",
 ]
 

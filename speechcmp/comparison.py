@@ -31,6 +31,7 @@ from speechcmp.findings import ChunkPair, Comparison, DistanceMatrix, Side, Span
 from speechcmp.mismatch import find_mismatches, local_costs
 from speechcmp.prosody import ProsodyTrace, compare_prosody, trace
 from speechcmp.score import (
+    HOP_S,
     MISSING,
     Score,
     ScoreModel,
@@ -183,8 +184,8 @@ def compare_prepared(reference: Prepared, take: Prepared, *, params: ComparePara
         repeated=repeated,
         distance=_weighted_distance(matched) if matched else _whole_distance(reference, take, params),
         tempo=_tempo(
-            [_spoken_s(reference, pair.reference) for pair in matched],
-            [_spoken_s(take, pair.take) for pair in matched if pair.take],
+            [_spoken(reference, pair.reference) for pair in matched],
+            [_spoken(take, pair.take) for pair in matched if pair.take],
         ),
         score=_overall_score(pairs, [*extra, *(span for _, span in repeated)], params),
         warnings=_warnings(reference, take),
@@ -234,16 +235,18 @@ def matrix_prepared(reference: Prepared, take: Prepared, *, params: CompareParam
 def _pairs(reference: Prepared, take: Prepared, alignment: Alignment, params: CompareParams) -> Iterator[ChunkPair]:
     silent_since = (0.0, 0.0)
     for match, chunk in zip(alignment.matches, reference.chunks, strict=True):
-        pause_s = max(0.0, chunk.start_s - silent_since[0])
+        ours = _spoken(reference, chunk)
+        pause_s = max(0.0, ours.start_s - silent_since[0])
         if match.take is None:
             missing = ChunkPair(match.index, "missing", chunk, None, match.confidence, score=MISSING)
             yield replace(missing, pause_before_s=(pause_s, None))
-            silent_since = (chunk.end_s, silent_since[1])
+            silent_since = (ours.end_s, silent_since[1])
             continue
         span = _span(match.take, _whole_recipe(params), take)
-        pauses_s = (pause_s, max(0.0, span.start_s - silent_since[1]))
+        theirs = _spoken(take, span)
+        pauses_s = (pause_s, max(0.0, theirs.start_s - silent_since[1]))
         yield _matched_pair(reference, take, chunk, span, match, pauses_s, params)
-        silent_since = (chunk.end_s, span.end_s)
+        silent_since = (ours.end_s, theirs.end_s)
 
 
 def _matched_pair(
@@ -265,7 +268,7 @@ def _matched_pair(
         take=span,
         confidence=match.confidence,
         reordered=match.status == "reordered",
-        tempo=_tempo([_spoken_s(reference, chunk)], [_spoken_s(take, span)]),
+        tempo=_tempo([_spoken(reference, chunk)], [_spoken(take, span)]),
         pause_before_s=pauses_s,
         score=score(measure_chunk(_cut(reference.bands, chunk), _cut(take.bands, span)), params.model),
     )
@@ -367,12 +370,15 @@ def _side(side: Prepared) -> Side:
     return Side(side.recording.name, side.recording.path, side.recording.duration_s)
 
 
-def _spoken_s(side: Prepared, span: Span) -> float:
-    """Return the seconds from the first to the last frame of speech in a stretch."""
+def _spoken(side: Prepared, span: Span) -> Span:
+    """Return a stretch from its first to its last speech: how much silence was kept around it does not count."""
     start, stop = _frames(span, RECIPES["default"], len(side.spoken))
     spoken = np.flatnonzero(side.spoken[start:stop])
-    return float(spoken[-1] - spoken[0] + 1) * RECIPES["default"].hop_s if len(spoken) else span.duration_s
+    if not len(spoken):
+        return span
+    return Span((start + spoken[0]) * HOP_S, (start + spoken[-1] + 1) * HOP_S)
 
 
-def _tempo(reference_s: Sequence[float], take_s: Sequence[float]) -> float | None:
-    return sum(take_s) / sum(reference_s) if sum(reference_s) else None
+def _tempo(reference: Sequence[Span], take: Sequence[Span]) -> float | None:
+    expected_s = sum(span.duration_s for span in reference)
+    return sum(span.duration_s for span in take) / expected_s if expected_s else None

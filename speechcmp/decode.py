@@ -102,8 +102,10 @@ def _is_regular(path: Path, name: str) -> bool:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise AudioError(f"{name}: is a folder; name the recordings in it")
+        if not stat.S_ISREG(mode):  # opening a pipe twice would break it
+            return False
         with path.open("rb"):
-            return stat.S_ISREG(mode)
+            return True
     except (OSError, ValueError) as error:
         raise unreadable_error(name, error) from error
 

@@ -46,7 +46,7 @@ class ChunkPair:
     tempo : float or None
         Seconds in the take / in the reference, from first to last speech: above 1 is slower.
     pause_before_s : tuple of (float, float or None)
-        Seconds of silence before it, in the reference and in the take.
+        Seconds between the speech before it and its own, in the reference and in the take.
     score : Score or None
         0 to 100 and its parts; None where nothing is scored.
     worst : tuple of Mismatch

@@ -204,7 +204,7 @@ class ScoreModel:
     pauses: Curve
     extra: Curve
     error: tuple[float, float]
-    fitted: Mapping[str, Any] = field(default_factory=dict)
+    fitted: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         low, high = self.error
@@ -235,7 +235,7 @@ def _read_model(path: Path) -> ScoreModel:
     try:
         return _parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: can't be read ({error}); give a file made by calibrate") from error
+        raise ParameterError(f"{path}: can't be read ({error}); benchmarks/fit_score.py makes them") from error
 
 
 def _parse(text: str, name: str) -> ScoreModel:
@@ -248,7 +248,7 @@ def _parse(text: str, name: str) -> ScoreModel:
         return ScoreModel(Gate(**data["gate"]), **curves, error=(low, high), fitted=dict(data["fitted"]))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else error
-        raise ParameterError(f"{name}: no score model ({reason}); make one with calibrate") from error
+        raise ParameterError(f"{name}: no score model ({reason}); benchmarks/fit_score.py makes them") from error
 
 
 _CURVES = ("sound", "timing", "pauses", "extra")

@@ -19,6 +19,7 @@ from speechcmp.comparison import CompareParams, Prepared, compare_prepared, prep
 from speechcmp.errors import SpeechcmpError
 from speechcmp.manifest import Row
 from speechcmp.records import brief_values
+from speechcmp.score import load_model
 
 _CACHE_BYTES = 48 << 20  # of prepared recordings, in each worker
 _CACHE_ENTRIES = 20_000  # failures weigh nothing
@@ -75,7 +76,8 @@ def record_of(row: Row, values: dict[str, Any]) -> dict[str, Any]:
 def score_rows(rows: list[Row], params: CompareParams) -> Done:
     """Score rows; nothing that a file does is raised."""
     started = time.perf_counter()
-    outcomes = [_score(row, params) for row in rows]
+    made_by = _made_by(params)
+    outcomes = [_score(row, params, made_by) for row in rows]
     return Done(outcomes, time.perf_counter() - started)
 
 
@@ -102,25 +104,30 @@ def content_key(reference_sha1: bytes, take_sha1: bytes, made_by: bytes) -> str:
 
 @cache
 def _made_by(params: CompareParams) -> bytes:
-    text = repr((version("speechcmp"), sorted(asdict(params).items())))
+    text = repr((version("speechcmp"), sorted(asdict(params).items()), (params.model or load_model()).to_json()))
     return hashlib.sha1(text.encode(), usedforsecurity=False).digest()
 
 
-def _score(row: Row, params: CompareParams) -> Scored | Failure:
+@cache
+def _version() -> str:
+    return version("speechcmp")
+
+
+def _score(row: Row, params: CompareParams, made_by: bytes) -> Scored | Failure:
     name = row.reference
     try:
-        reference = _CACHE.side(row.reference_path, row.reference, params)
+        reference = _CACHE.side(row.reference_path, row.reference, params, made_by)
         if reference.prepared is None:
             return Failure(row, row.reference, reference.reason)
         name = row.take
-        take = _CACHE.side(row.take_path, row.take, params)
+        take = _CACHE.side(row.take_path, row.take, params, made_by)
         if take.prepared is None:
             return Failure(row, row.take, take.reason)
         result = compare_prepared(reference.prepared, take.prepared, params=params)
         values = brief_values(result)
     except Exception as error:  # noqa: BLE001 - whatever one pair does, the others are worth having
         return Failure(row, name, _reason(name, error))
-    values["key"] = content_key(reference.sha1, take.sha1, _made_by(params))
+    values["key"] = content_key(reference.sha1, take.sha1, made_by)
     return Scored(row, record_of(row, values))
 
 
@@ -169,11 +176,11 @@ class SideCache:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._n_bytes = 0
-        self._sides: OrderedDict[tuple[str, str, CompareParams], _Side] = OrderedDict()
+        self._sides: OrderedDict[tuple[str, str, bytes], _Side] = OrderedDict()
 
-    def side(self, path: str, name: str, params: CompareParams) -> _Side:
-        """Return a recording, read if need be."""
-        key = (path, name, params)
+    def side(self, path: str, name: str, params: CompareParams, made_by: bytes) -> _Side:
+        """Return a recording, read if need be; `made_by` stands for the parameters."""
+        key = (path, name, made_by)
         signature = _signature(path)
         side = self._sides.get(key)
         if side is None or side.signature != signature:
@@ -182,7 +189,7 @@ class SideCache:
         self._sides.move_to_end(key)
         return side
 
-    def _keep(self, key: tuple[str, str, CompareParams], side: _Side) -> None:
+    def _keep(self, key: tuple[str, str, bytes], side: _Side) -> None:
         replaced = self._sides.pop(key, None)
         self._n_bytes += side.n_bytes - (replaced.n_bytes if replaced else 0)
         self._sides[key] = side

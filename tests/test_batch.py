@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from speechcmp.manifest import Manifest, Row, open_manifest
 from speechcmp.records import OVERALL_FIELDS, brief_values
 from speechcmp.results import open_results
 from speechcmp.schedule import Pace, run_rows
+from speechcmp.score import load_model
 from speechcmp.scoring import Failure, Scored, SideCache
 from speechcmp.segment import SplitParams
 from speechcmp.summary import Spread, Summary, reason_kind
@@ -134,10 +136,10 @@ def test_memory_is_bounded(folder: Path) -> None:
     assert 4 * 0.8 * RATE < one < 200 * 0.8 * RATE
     cache = SideCache(int(2.5 * one))
     for name in ("r0", "r1", "t0", "r1", "t1", "nothing"):
-        cache.side(str(folder / f"{name}.wav"), name, PARAMS)
+        cache.side(str(folder / f"{name}.wav"), name, PARAMS, b"")
     assert [name for _, name, _ in cache._sides] == ["r1", "t1", "nothing"]
     cache = SideCache(10)
-    assert cache.side(str(folder / "r0.wav"), "r0", PARAMS).prepared is not None
+    assert cache.side(str(folder / "r0.wav"), "r0", PARAMS, b"").prepared is not None
     assert len(cache._sides) == 1
 
 
@@ -355,14 +357,18 @@ def test_other_parameters_are_other_results(folder: Path, out: Path) -> None:
     assert out.with_name(out.name + ".old").read_bytes() == before
 
 
+def test_another_score_model_is_another_result(folder: Path, out: Path) -> None:
+    run(manifest_of(folder), out)
+    shipped = load_model(Path(scoring.__file__).with_name("score_model.json"))
+    fitted = replace(shipped, fitted={"on": ["another", "class"]})
+    for model, kind in ((fitted, "Scored"), (fitted, "Known"), (shipped, "Scored")):
+        assert kinds(run(manifest_of(folder), out, params=CompareParams(model=model))[0]) == {kind: 8}
+
+
 def test_another_version_is_another_result(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(manifest_of(folder), out)
-    monkeypatch.setattr(scoring, "version", lambda _: "99")
-    scoring._made_by.cache_clear()
-    try:
-        assert kinds(run(manifest_of(folder), out)[0]) == {"Scored": 8}
-    finally:
-        scoring._made_by.cache_clear()
+    monkeypatch.setattr(scoring, "_version", lambda: "99")
+    assert kinds(run(manifest_of(folder), out)[0]) == {"Scored": 8}
 
 
 def test_failed_rows_are_tried_again_and_take_their_place(folder: Path, out: Path) -> None:

@@ -29,7 +29,7 @@ FLOORS = {
     "store": 2,
     "activity": 3,
     "features": 3,
-    "identify": 3,
+    "identification": 3,
     "ingest": 3,
     "prosody": 3,
     "results": 3,

@@ -155,7 +155,7 @@ def _warn(warnings: tuple[str, ...]) -> None:
 
 def _flag_copy(result: "Comparison", reference: "Prepared", take: "Prepared") -> "Comparison":
     from speechcmp.findings import Copy
-    from speechcmp.identify import find_copy
+    from speechcmp.identification import find_copy
 
     match = find_copy(reference.recording, take.recording)
     if match is None:

@@ -30,7 +30,7 @@ class Check:
 def doctor(
     output_format: Annotated[
         Literal["table", "json"],
-        typer.Option("--format", "-f", envvar="SPEECHCMP_FORMAT", help="How to print it."),
+        typer.Option("--format", "-f", help="How to print it."),
     ] = "table",
 ) -> None:
     """Tell what is installed (ffmpeg, native kernel, database, extras) and how to get what is missing."""

@@ -12,7 +12,7 @@ from speechcmp.cli.inputs import as_label, as_source, expand_inputs
 from speechcmp.errors import AudioError, DependencyError
 
 if TYPE_CHECKING:
-    from speechcmp.identify import Identified
+    from speechcmp.identification import Identified
     from speechcmp.store import Store
 
 SCHEMA = "speechcmp.identify/1"
@@ -65,7 +65,7 @@ def identify(
 
 def _identify_one(name: str, store: "Store", *, every: bool) -> Answer:
     from speechcmp.audio import load_recording
-    from speechcmp.identify import identify
+    from speechcmp.identification import identify
 
     clip = load_recording(as_source(name), mono=True, name=as_label(name))
     start = time.perf_counter()

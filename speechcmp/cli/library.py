@@ -1,6 +1,7 @@
 """``speechcmp library``: what is in the fingerprint library."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import quote
 
 import typer
 from platformdirs import user_data_path
@@ -24,7 +25,7 @@ def open_library(url: str | None) -> "Store":
     if url is not None:
         return open_store(url)
     folder = user_data_path("speechcmp", ensure_exists=True)
-    return open_store(f"sqlite:///{folder / 'library.db'}")
+    return open_store(f"sqlite:///{quote(str(folder / 'library.db'))}")
 
 
 @app.command("init")
@@ -39,7 +40,7 @@ def info(
     db: options.DbOption = None,
     output_format: Annotated[
         Literal["table", "json"],
-        typer.Option("--format", "-f", envvar="SPEECHCMP_FORMAT", help="How to print it."),
+        typer.Option("--format", "-f", help="How to print it."),
     ] = "table",
 ) -> None:
     """Tell how much is in the library, and how it was fingerprinted."""
@@ -84,7 +85,7 @@ def list_recordings(db: options.DbOption = None, output_format: ListFormat = "ta
         output.print_json({"schema": "speechcmp.library/1", "recordings": rows})
     elif output_format == "jsonl":
         for row in rows:
-            output.print_json_line(row)
+            output.print_json_line({"schema": "speechcmp.library/1", **row})
     elif output_format == "csv":
         output.print_csv(CSV_COLUMNS, rows)
     else:

@@ -38,7 +38,7 @@ def split(
     *,
     output_format: Annotated[
         SplitFormat,
-        typer.Option("--format", "-f", envvar="SPEECHCMP_FORMAT", help="How to print the chunks."),
+        typer.Option("--format", "-f", help="How to print the chunks."),
     ] = "table",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write every chunk into this folder.")] = None,
     codec: Annotated[Codec, typer.Option("--codec", help="What chunks are written as.")] = "wav",
@@ -110,11 +110,25 @@ def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Cod
 def _write_chunks(result: "Segmented[AudioFile]", folder: Path, stem: str, codec: Codec) -> list[Path]:
     from speechcmp.audio import save_pcm
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     paths = [folder / f"{stem}-chunk{chunk.index:03}.{codec}" for chunk in result.chunks]
     for chunk, path in zip(result.chunks, paths, strict=True):
         save_pcm(path, result.source, chunk.start, chunk.stop)
     return paths
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results where there is none.
+
+    Raises
+    ------
+    SpeechcmpError
+        It can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SpeechcmpError(f"{folder}: can't be made ({error.strerror}); name another folder") from error
 
 
 def _put_labels(outcome: Outcome, output_format: str, folder: Path | None, *, printed: bool) -> None:
@@ -130,9 +144,12 @@ def _put_labels(outcome: Outcome, output_format: str, folder: Path | None, *, pr
     if printed:
         print_text(text)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         path = folder / (Path(outcome.file.name).stem + LABEL_SUFFIXES[output_format])
-        path.write_text(text, encoding="utf-8")
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise SpeechcmpError(f"{path}: can't be written ({error.strerror}); check the folder") from error
 
 
 def _print(outcomes: Sequence[Outcome], output_format: str, *, single: bool) -> None:
