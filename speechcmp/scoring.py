@@ -102,9 +102,8 @@ def content_key(reference_sha1: bytes, take_sha1: bytes, made_by: bytes) -> str:
     return hashlib.sha1(reference_sha1 + take_sha1 + made_by, usedforsecurity=False).hexdigest()
 
 
-@cache
 def _made_by(params: CompareParams) -> bytes:
-    text = repr((version("speechcmp"), sorted(asdict(params).items()), (params.model or load_model()).to_json()))
+    text = repr((_version(), sorted(asdict(params).items()), (params.model or load_model()).to_json()))
     return hashlib.sha1(text.encode(), usedforsecurity=False).digest()
 
 

@@ -5,7 +5,6 @@ Verbs import what they work with when they run, so that ``--help`` and ``--versi
 
 import os
 import sys
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -36,7 +35,9 @@ app.add_typer(library, name="library")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"speechcmp {version('speechcmp')}")  # noqa: T201 - before any console exists  # noqa: T201 - before any console exists
+        from importlib.metadata import version
+
+        print(f"speechcmp {version('speechcmp')}")  # noqa: T201 - before any console exists
         raise typer.Exit
 
 

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from importlib.util import find_spec
 from typing import Annotated, Literal
 
@@ -38,7 +37,7 @@ def doctor(
 
     checks = [check() for check in _CHECKS] + list(_extras())
     if output_format == "json":
-        version = metadata.version("speechcmp")
+        version = _version("speechcmp")
         print_json(
             {
                 "schema": "speechcmp.doctor/1",
@@ -56,12 +55,18 @@ def doctor(
     console().print(table)
 
 
+def _version(package: str) -> str:
+    from importlib.metadata import version
+
+    return version(package)
+
+
 def _python() -> Check:
     return Check("python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
 
 
 def _speechcmp() -> Check:
-    return Check("speechcmp", True, metadata.version("speechcmp"))
+    return Check("speechcmp", True, _version("speechcmp"))
 
 
 def _kernel() -> Check:
@@ -94,7 +99,7 @@ def _sqlite() -> Check:
 
 
 def _pymysql() -> Check:
-    return Check("pymysql", True, f"{metadata.version('pymysql')}: MySQL and MariaDB can be used")
+    return Check("pymysql", True, f"{_version('pymysql')}: MySQL and MariaDB can be used")
 
 
 _CHECKS: tuple[Callable[[], Check], ...] = (
@@ -111,7 +116,7 @@ _CHECKS: tuple[Callable[[], Check], ...] = (
 def _extras() -> Iterator[Check]:
     for name, (module, purpose) in EXTRAS.items():
         if find_spec(module):
-            yield Check(name, True, f"{module} {metadata.version(module)}")
+            yield Check(name, True, f"{module} {_version(module)}")
         else:
             yield Check(
                 name,

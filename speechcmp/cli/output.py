@@ -1,4 +1,7 @@
-"""What is printed: data on stdout, words on stderr, nothing that a file name could turn into markup."""
+"""What is printed: data on stdout, words on stderr, nothing that a file name could turn into markup.
+
+rich is imported when something is drawn: programs that ask for JSON need not wait for it.
+"""
 
 import csv
 import io
@@ -6,23 +9,27 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 PLAIN_WIDTH = 100  # of a table that goes to a file
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> "Console":
     """Return a console for stdout or stderr; color and width only where a terminal shows them."""
+    from rich.console import Console
+
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, highlight=False, soft_wrap=stderr, width=None if stream.isatty() else PLAIN_WIDTH)
 
 
 def shown(text: object) -> str:
     """Make a text safe to show: control characters as escapes, markup switched off."""
+    from rich.markup import escape
+
     return escape("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)))
 
 
@@ -73,8 +80,10 @@ def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def new_table(*columns: tuple[str, str]) -> Table:
+def new_table(*columns: tuple[str, str]) -> "Table":
     """Make a table of (header, justification) columns."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for header, justify in columns:
         table.add_column(header, justify="right" if justify == "right" else "left", no_wrap=justify == "right")

@@ -44,7 +44,9 @@ def fake_extract(path: str, params: FingerprintParams, limit_s: float | None) ->
     if kind == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "die-once":
-        Path(path).write_text("plain 5 10", encoding="utf-8")
+        part = Path(f"{path}.part")  # the pool may kill this process while it writes
+        part.write_text("plain 5 10", encoding="utf-8")
+        part.replace(path)
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "slow":
         time.sleep(0.02)
