@@ -344,9 +344,12 @@ def save_pcm(path: Path, source: AudioFile, start: int = 0, stop: int | None = N
     subtype = {1: "PCM_U8" if wav else "PCM_S8", 2: "PCM_16", 4: "PCM_32" if wav else "PCM_24"}[source.sample_width]
     partial = path.with_name(f".{path.name}.part")
     try:
-        with soundfile.SoundFile(
-            partial, "w", source.sample_rate, source.channels, subtype, format=path.suffix[1:].upper()
-        ) as file:
+        options = {"format": path.suffix[1:].upper(), "subtype": subtype}
+        # A stream, because libsndfile does not take every name that the system does.
+        with (
+            partial.open("w+b") as raw,
+            soundfile.SoundFile(raw, "w", source.sample_rate, source.channels, **options) as file,
+        ):
             for block in source.pcm_blocks(start, stop):
                 file.write(block << 8 if source.sample_width == 1 else block)
         partial.replace(path)

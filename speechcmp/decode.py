@@ -58,7 +58,7 @@ class PcmFile:
                 yield self.data[first : min(first + BLOCK_FRAMES, stop)]
             return
         try:
-            with _open_bytes(self) as raw, soundfile.SoundFile(raw) as file:
+            with _open_bytes(self) as raw, _open_sound(raw) as file:
                 if start:
                     file.seek(start)
                 yield from self._read(file, start, stop)
@@ -131,7 +131,7 @@ def _open_known(file: PcmFile, n_bytes: int) -> PcmFile:
     if not n_bytes:
         raise AudioError(f"{file.name}: empty (0 bytes); record or copy it again")
     try:
-        with _open_bytes(file) as raw, soundfile.SoundFile(raw) as sound:
+        with _open_bytes(file) as raw, _open_sound(raw) as sound:
             opened = PcmFile(
                 file.name,
                 file.path,
@@ -162,6 +162,13 @@ def _open_bytes(file: PcmFile) -> BinaryIO:
         return io.BytesIO(file.data)
     assert file.path is not None  # noqa: S101 - a PcmFile has one or the other
     return file.path.open("rb")
+
+
+def _open_sound(raw: BinaryIO) -> soundfile.SoundFile:
+    """Hand libsndfile the descriptor of a real file: callbacks into Python would swallow Ctrl-C."""
+    if isinstance(raw, io.BytesIO):
+        return soundfile.SoundFile(raw)
+    return soundfile.SoundFile(raw.fileno(), closefd=False)
 
 
 def _to_pcm(sound: soundfile.SoundFile, n_frames: int, file: PcmFile) -> Pcm:
@@ -255,11 +262,13 @@ def _open_with_ffmpeg(file: PcmFile, n_bytes: int, first_error: Exception) -> Pc
 
 
 def _pcm_of(segment: "AudioSegment") -> Pcm:
+    n_bytes = len(segment.raw_data) // segment.frame_width * segment.frame_width  # the last frame may be cut off
+    whole = memoryview(segment.raw_data)[:n_bytes]
     if segment.sample_width == 1:
-        return np.frombuffer(segment.raw_data, np.int8).astype(np.int16)
+        return np.frombuffer(whole, np.int8).astype(np.int16)
     if segment.sample_width == 2:
-        return np.frombuffer(segment.raw_data, np.int16)
-    return np.frombuffer(segment.raw_data, np.int32)
+        return np.frombuffer(whole, np.int16)
+    return np.frombuffer(whole, np.int32)
 
 
 def _decode_with_pydub(file: PcmFile) -> "AudioSegment":

@@ -312,7 +312,7 @@ def combine(
     same_text = float(shares @ np.array([one.same_text for one in scores]))
     pause = abs(pauses_s[1] - pauses_s[0]) / sum(durations_s)
     between = np.array([model.pauses(min(pause, _MOST_PAUSE)), curve_of(model, "extra")(extra_s / sum(durations_s))])
-    kept = 100 - float(lost.sum())
+    kept = max(0.0, 100 - float(lost.sum()))  # the sum may miss 100 by a rounding
     lost[3:] += between * same_text * min(1.0, kept / max(same_text * between.sum(), 1e-9))
     return _score(100 - float(lost.sum()), Parts(*lost.tolist()), same_text, model)
 

@@ -1,9 +1,15 @@
 """What many tests need: the project's sample recordings, and real speech where it is at hand."""
 
+import os
 from pathlib import Path
 
 import pytest
 from commands import ROOT
+from hypothesis import settings
+
+# The same examples for everybody in CI: a commit is not red for what an earlier one brought in.
+settings.register_profile("project", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ Verbs import what they work with when they run, so that ``--help`` and ``--versi
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -63,6 +64,7 @@ def run(arguments: list[str]) -> int:
     """Run the command line; errors become one line on stderr and an exit code."""
     # One line of BLAS threads would cost more CPU to wake than these small products take.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _fill_closed_streams()
     debug = "--debug" in arguments or bool(os.environ.get("SPEECHCMP_DEBUG"))
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
@@ -75,6 +77,13 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     return result if isinstance(result, int) else 0
+
+
+def _fill_closed_streams() -> None:
+    """Print to nowhere what would go to a stream that the caller has closed."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until the end
 
 
 def _defaults() -> dict[str, dict[str, Any]]:
@@ -105,6 +114,9 @@ def _report(error: Exception) -> int:
         message, code = getattr(error, "format_message", error.__str__)(), 2
         if not message:  # no arguments: the help was shown
             return code
+    elif isinstance(error, OSError):
+        reason = (error.strerror or str(error)).lower()
+        message, code = f"{error.filename or 'output'}: {reason}; check the path, its permissions and the space left", 1
     elif isinstance(error, SpeechcmpError):
         message, code = str(error), 2 if isinstance(error, ParameterError) else 1
     else:
