@@ -14,11 +14,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from speechcmp.decode import BLOCK_FRAMES, AudioPath, Pcm, PcmFile, as_pcm, open_pcm
+from speechcmp.decode import BLOCK_FRAMES, MAX_SAMPLE_RATE, AudioPath, Pcm, PcmFile, as_pcm, open_pcm
 from speechcmp.errors import AudioError, ParameterError
 
 MAX_SAMPLES = 1_000_000_000  # 4 GB as float32: more than 17 h of 16 kHz speech
-MAX_SAMPLE_RATE = 768_000
 
 
 class PcmSource(Protocol):

@@ -28,8 +28,11 @@ AudioPath = str | os.PathLike[str] | BinaryIO
 
 BLOCK_FRAMES = 1 << 18
 MAX_CHANNELS = 64
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 100, 768_000
 MAX_STREAM_BYTES = 1 << 30  # what is read from a pipe before giving up
 MAX_FFMPEG_BYTES = 1 << 30  # pydub holds the whole decoded recording in memory
+_HEAD_BYTES = 512
+_TEXT_BYTES = frozenset({*range(32, 127), *b"\t\n\r"})
 _TAIL_BYTES = 1 << 16  # an Ogg page is shorter than this
 _WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_24": 4, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 4}
 _INTEGER_SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW"}
@@ -143,7 +146,7 @@ def _open_known(file: PcmFile, n_bytes: int) -> PcmFile:
                 file.data,
             )
             kind = sound.format
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+    except (soundfile.LibsndfileError, RuntimeError, ArithmeticError, ValueError) as error:
         return _check(_open_with_ffmpeg(file, n_bytes, error))
     _check_whole(opened, kind, n_bytes)
     return _check(opened)
@@ -152,6 +155,8 @@ def _open_known(file: PcmFile, n_bytes: int) -> PcmFile:
 def _check(file: PcmFile) -> PcmFile:
     if file.n_frames <= 0:
         raise AudioError(f"{file.name}: empty (no samples); record or copy it again")
+    if not MIN_SAMPLE_RATE <= file.sample_rate <= MAX_SAMPLE_RATE:
+        raise AudioError(f"{file.name}: a sample rate of {file.sample_rate} Hz is not possible; convert it to 16000 Hz")
     if not 0 < file.channels <= MAX_CHANNELS:
         raise AudioError(f"{file.name}: {file.channels} channels; at most {MAX_CHANNELS} can be read")
     return file
@@ -247,6 +252,8 @@ def _open_with_ffmpeg(file: PcmFile, n_bytes: int, first_error: Exception) -> Pc
             f"{file.name}: no audio format libsndfile reads ({_reason(first_error)}), and ffmpeg, which "
             "reads m4a, aac, mp4, webm, wma and amr, is not installed; apt install ffmpeg, or brew install ffmpeg"
         )
+    if _is_text(file):  # also a playlist, which would have ffmpeg open what it names
+        raise AudioError(f"{file.name}: not audio but text; name a recording")
     segment = _decode_with_pydub(file)
     frames = _pcm_of(segment).reshape(-1, segment.channels)
     return PcmFile(
@@ -259,6 +266,12 @@ def _open_with_ffmpeg(file: PcmFile, n_bytes: int, first_error: Exception) -> Pc
         "FFMPEG",
         frames,
     )
+
+
+def _is_text(file: PcmFile) -> bool:
+    with _open_bytes(file) as raw:
+        head = raw.read(_HEAD_BYTES)
+    return b"#EXTM3U" in head or all(byte in _TEXT_BYTES for byte in head)
 
 
 def _pcm_of(segment: "AudioSegment") -> Pcm:
@@ -281,5 +294,5 @@ def _decode_with_pydub(file: PcmFile) -> "AudioSegment":
     source: Any = str(file.path.absolute()) if file.path else _open_bytes(file)
     try:
         return AudioSegment.from_file(source)
-    except (CouldntDecodeError, IndexError, KeyError, ValueError, OSError) as error:
+    except (CouldntDecodeError, ArithmeticError, LookupError, ValueError, OSError) as error:
         raise AudioError(f"{file.name}: not audio, or broken; convert it to WAV or FLAC") from error

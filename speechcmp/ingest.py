@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -150,6 +151,8 @@ def ingest(
 
 def _digest(path: str) -> _Digested | IngestFailure:
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - as below
+            return IngestFailure(path, f"{path}: is no file that stays; save the recording to one first")
         with open(path, "rb") as file:  # noqa: PTH123 - path may be anything open() takes
             return _Digested(path, hashlib.file_digest(file, "sha1").digest())
     except OSError as error:

@@ -226,7 +226,7 @@ REASONS = {
     "truncated.wav": "truncated",
     "truncated.flac": "truncated|broken",
     "truncated.ogg": "truncated",
-    "text.wav": "not audio",
+    "text.wav": "not audio but text",
     "noise.mp3": "not audio|broken",
     "zeros.m4a": "not audio",
     "nan.wav": "NaN",
@@ -268,3 +268,19 @@ def test_impossible_arguments_are_named(speech: Path) -> None:
         Recording(np.zeros(5, np.float32), 0)
     with pytest.raises(AudioError, match="silent"):
         normalize(Recording(np.zeros(5, np.float32), 8_000, "quiet.wav"))
+
+
+def test_playlists_are_not_followed(tmp_path: Path, speech: Path) -> None:
+    subprocess.run(["ffmpeg", "-v", "error", "-i", speech, tmp_path / "other.aac"], check=True)
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{tmp_path / 'other.aac'}\n#EXT-X-ENDLIST\n"
+    (tmp_path / "take.m4a").write_text(playlist)
+    for source in (tmp_path / "take.m4a", io.BytesIO(playlist.encode())):
+        with pytest.raises(AudioError, match="not audio but text"):
+            open_audio(source)
+
+
+@pytest.mark.parametrize("rate", [1, 99, 2_000_000])
+def test_impossible_sample_rates_are_named(tmp_path: Path, rate: int) -> None:
+    soundfile.write(tmp_path / "odd.wav", buzz(1_000), rate)
+    with pytest.raises(AudioError, match=rf"{rate} Hz is not possible"):
+        open_audio(tmp_path / "odd.wav")

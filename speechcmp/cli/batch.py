@@ -112,6 +112,7 @@ def batch(
     )
     params = CompareParams(recipe, match, dtw, band, split, details="scores")
     check_params(params)
+    _check_files(out, failures)
     with contextlib.ExitStack() as open_files:
         results = None
         if out is not None:
@@ -138,6 +139,11 @@ def _manifest(path: str | None, reference: str | None, takes: list[str] | None, 
         raise ParameterError("no manifest: name one, or give --reference and --takes")
     own = Path(reference).absolute()
     return pair_with(reference, [x for x in expand_inputs(takes, recursive=recursive) if Path(x).absolute() != own])
+
+
+def _check_files(out: Path | None, failures: Path | None) -> None:
+    if out is not None and failures is not None and out.resolve() == failures.resolve():
+        raise ParameterError(f"--failures {failures}: is the results file, too; give it another name")
 
 
 def _failures_beside(out: Path | None) -> Path | None:

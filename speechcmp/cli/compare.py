@@ -84,10 +84,7 @@ def compare(
     from speechcmp.score import load_model
 
     names = expand_inputs(takes, recursive=recursive)
-    if by == "matrix" and (flag_copies or fail_under is not None):
-        raise ParameterError("--by matrix: has no score and no place for copies; use --by time or index")
-    if reference == "-" and "-" in names:
-        raise ParameterError("-: standard input can be read only once; name a file for the other side")
+    _check(reference, names, matrix=by == "matrix", flag_copies=flag_copies, fail_under=fail_under)
     split = options.split_params(
         min_silence_len, silence_thresh, keep_silence, seek_step, min_chunk, max_chunk, target_dbfs, normalize
     )
@@ -120,6 +117,16 @@ def compare(
     if fail_under is not None and any(not r.score or r.score.value < fail_under for r in compared):
         return BELOW
     return 0
+
+
+def _check(reference: str, takes: list[str], *, matrix: bool, flag_copies: bool, fail_under: float | None) -> None:
+    """Refuse what does not go together before any work is done."""
+    if fail_under is not None and not 0 <= fail_under <= 100:
+        raise ParameterError(f"--fail-under: {fail_under} is no score; give 0 to 100")
+    if matrix and (flag_copies or fail_under is not None):
+        raise ParameterError("--by matrix: has no score and no place for copies; use --by time or index")
+    if reference == "-" and "-" in takes:
+        raise ParameterError("-: standard input can be read only once; name a file for the other side")
 
 
 def _prepare(name: str, params: "CompareParams") -> "Prepared":

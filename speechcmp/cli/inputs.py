@@ -27,6 +27,8 @@ def expand_inputs(names: Iterable[str], *, recursive: bool = False) -> list[str]
     """
     found: list[str] = []
     for name in names:
+        if not name:
+            raise ParameterError("an input is empty; name a recording, or . for the recordings of this folder")
         path = Path(name)
         if name != STDIN and path.is_dir():
             found += _in_folder(path, recursive=recursive)

@@ -215,3 +215,13 @@ def test_wrong_usage(speechcmp: Command, reference: Path, options: list[str], me
     assert result.err.startswith("speechcmp: ")
     assert message in result.err
     assert result.err.count("\n") == 1
+
+
+def test_inputs_are_not_overwritten(speechcmp: Command, reference: Path, tmp_path: Path) -> None:
+    twin = tmp_path / "reference-chunk000.wav"
+    twin.write_bytes(reference.read_bytes())
+    result = speechcmp("split", reference, twin, "--out", tmp_path)
+    assert (result.code, "could be overwritten" in result.err) == (2, True)
+    assert twin.read_bytes() == reference.read_bytes()
+    empty = speechcmp("split", "")
+    assert (empty.code, "an input is empty" in empty.err) == (2, True)
