@@ -223,6 +223,8 @@ class LineFile:
         try:
             self._header_end = self._read_header()
             self._cut(self._whole_end())
+            self._reader.close()
+            self._reader = path.open("rb")  # the first one has buffered what was just cut off
         except BaseException:
             self._release()
             raise

@@ -257,7 +257,6 @@ def wait_until_larger(out: Path, n_bytes: int, process: subprocess.Popen[str]) -
         time.sleep(0.005)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
 def test_killed_at_random_and_resumed(many: Path, tmp_path: Path, suffix: str) -> None:
     whole, out = tmp_path / f"whole.{suffix}", tmp_path / f"r.{suffix}"
