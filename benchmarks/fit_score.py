@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp import calibration
-from speechcmp import score as scoring
+from speechcmp import measures as measuring
 from speechcmp.audio import load_recording
 from speechcmp.dtw import dtw_path
 from speechcmp.features import Features
-from speechcmp.score import Curve, Gate, Measures, ScoreModel
+from speechcmp.measures import Measures
+from speechcmp.score import Curve, Gate, ScoreModel, score
 from speechcmp.segment import SplitParams, segment
 
 VOICES = ("joe", "slt")
@@ -68,7 +69,7 @@ class Data:
             for voice in VOICES
             for kind in ("right", *KINDS)
         }
-        self.own = {k: scoring.measure_chunk(self.takes[k], self.takes[j]) for k, j in self.own_others()}
+        self.own = {k: measuring.measure_chunk(self.takes[k], self.takes[j]) for k, j in self.own_others()}
 
     def own_others(self) -> list[tuple[int, int]]:
         """Pair each reading with the one by the same speaker that comes nearest in duration."""
@@ -93,14 +94,14 @@ class Data:
 
     def measure(self, voice: str, others: list[int]) -> list[Measures]:
         sentences = [self.references[voice][other] for other in others]
-        return [scoring.measure_chunk(a, b) for a, b in zip(sentences, self.takes, strict=True)]
+        return [measuring.measure_chunk(a, b) for a, b in zip(sentences, self.takes, strict=True)]
 
 
 def speech_of(path: Path) -> tuple[Features, float]:
     """Return the bands from the first to the last speech of a recording, and the file's duration."""
     split = segment(load_recording(path), SplitParams())
-    bands = scoring.measure_bands(split.source)
-    per_frame = split.source.sample_rate * scoring.HOP_S
+    bands = measuring.measure_bands(split.source)
+    per_frame = split.source.sample_rate * measuring.HOP_S
     start, stop = round(split.chunks[0].start / per_frame), round(split.chunks[-1].stop / per_frame)
     return bands[start:stop], split.source.duration_s
 
@@ -129,7 +130,7 @@ def strict_offset(gate: Gate, wrong: list[Measures], model: ScoreModel) -> float
     while high - low > 1e-3:
         middle = (low + high) / 2
         tried = replace(model, gate=replace(gate, offset=middle))
-        values = np.array([scoring.score(one, tried).value for one in wrong])
+        values = np.array([score(one, tried).value for one in wrong])
         low, high = (middle, high) if (values < 20).mean() > STRICT_SHARE else (low, middle)
     return round(low, 3)
 
@@ -138,11 +139,11 @@ def predict(data: Data, models: list[ScoreModel], held_out: list[NDArray[np.bool
     """Score every pair with the model that has not seen its speaker."""
     model_of = {int(k): model for model, fold in zip(models, held_out, strict=True) for k in np.flatnonzero(fold)}
     return {
-        key: np.array([scoring.score(one, model_of[k]).value for k, one in enumerate(measures)])
+        key: np.array([score(one, model_of[k]).value for k, one in enumerate(measures)])
         for key, measures in data.measures.items()
     } | {
         ("own", "own"): np.array(
-            [scoring.score(data.own[k], model_of[k]).value if k in data.own else np.nan for k in range(data.n)]
+            [score(data.own[k], model_of[k]).value if k in data.own else np.nan for k in range(data.n)]
         )
     }
 
@@ -202,9 +203,9 @@ def print_weights(data: Data) -> None:
     for voice in VOICES:
         shared, power = np.zeros(13), np.zeros(13)
         for ours, theirs in zip(data.references[voice], data.takes, strict=True):
-            a, b = (scoring._cepstra(x[scoring._speech(x)], 0.0) for x in (ours, theirs))  # noqa: SLF001
+            a, b = (measuring._cepstra(x[measuring._speech(x)], 0.0) for x in (ours, theirs))  # noqa: SLF001
             steps = max(8, round(np.sqrt(len(a) * len(b)) / 3))
-            a, b = scoring._stretch(a, steps), scoring._stretch(b, steps)  # noqa: SLF001
+            a, b = measuring._stretch(a, steps), measuring._stretch(b, steps)  # noqa: SLF001
             path = dtw_path(a, b, metric="cosine").steps
             a, b = a[path[:, 0]], b[path[:, 1]]
             shared += (a * b).sum(axis=0) / np.sqrt(len(path))
@@ -234,7 +235,7 @@ def main() -> None:
     fitted: dict[str, Any] = {
         "on": "400 readings of speechocean762 (CC BY 4.0), median of five experts' totals x 10, against the "
         "same sentences by two synthetic voices (piper joe, flite slt)",
-        "measures": "speechcmp.score.measure_chunk: 40 mel bands, 16 kHz, 25/10 ms",
+        "measures": "speechcmp.measures.measure_chunk: 40 mel bands, 16 kHz, 25/10 ms",
         "by": "benchmarks/fit_score.py",
         "caution": "cross-validation covers the slopes and the gate; the constants of measure_chunk, knots, "
         "sharpness, strictness and weights of fit_score.py were chosen by comparing some 100 settings on "

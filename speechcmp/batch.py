@@ -23,7 +23,7 @@ from speechcmp.errors import AudioError
 from speechcmp.manifest import Manifest, Row
 from speechcmp.results import ResultFile
 from speechcmp.schedule import run_rows
-from speechcmp.scoring import Failure, Scored, key_rows, record_of, score_rows
+from speechcmp.tasks import Failure, Scored, key_rows, record_of, score_rows
 from speechcmp.workers import Workers
 
 _MISSING = -1

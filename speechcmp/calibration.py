@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechcmp.errors import ParameterError
+from speechcmp.measures import Measures
 from speechcmp.score import (
     LEAST_RELATIVE,
     Curve,
     Gate,
-    Measures,
     ScoreModel,
     curve_of,
     load_model,

@@ -28,18 +28,10 @@ from speechcmp.features import (
     speech_frames,
 )
 from speechcmp.findings import ChunkPair, Comparison, DistanceMatrix, Side, Span
+from speechcmp.measures import HOP_S, measure_bands, measure_chunk
 from speechcmp.mismatch import find_mismatches, local_costs
 from speechcmp.prosody import ProsodyTrace, compare_prosody, trace
-from speechcmp.score import (
-    HOP_S,
-    MISSING,
-    Score,
-    ScoreModel,
-    combine,
-    measure_bands,
-    measure_chunk,
-    score,
-)
+from speechcmp.score import MISSING, Score, ScoreModel, combine, score
 from speechcmp.segment import SplitParams, segment
 
 _MARGIN_FRAMES = 5  # soft beginnings and endings of speech
@@ -101,7 +93,7 @@ class Prepared:
     spoken : bool, shape (n_frames,)
         Speech and 50 ms around it: what takes part in a distance, if the recipe leaves pauses out.
     bands : float32, shape (n_frames, 40)
-        What scores are worked out from; see `speechcmp.score.measure_bands`.
+        What scores are worked out from; see `speechcmp.measures.measure_bands`.
     prosody : ProsodyTrace or None
         If details are asked for.
     warnings : tuple of str

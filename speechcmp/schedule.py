@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from speechcmp.manifest import Row
-from speechcmp.scoring import Done
+from speechcmp.tasks import Done
 from speechcmp.workers import WorkerDiedError, Workers
 
 _TASK_S = 0.25

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from speechcmp.manifest import Row
-from speechcmp.scoring import Done
+from speechcmp.tasks import Done
 
 
 def number(rows: list[Row]) -> Done:

@@ -14,19 +14,19 @@ import soundfile
 from batch_tasks import number
 from signals import syllables
 
-from speechcmp import scoring
+from speechcmp import tasks
 from speechcmp.audio import load_recording
 from speechcmp.batch import Batch, Outcome, check_params
 from speechcmp.comparison import CompareParams, compare, compare_prepared
 from speechcmp.errors import ParameterError
 from speechcmp.manifest import Manifest, Row, open_manifest
-from speechcmp.records import OVERALL_FIELDS, brief_values
 from speechcmp.results import open_results
 from speechcmp.schedule import Pace, run_rows
 from speechcmp.score import load_model
-from speechcmp.scoring import Failure, Scored, SideCache
 from speechcmp.segment import SplitParams
 from speechcmp.summary import Spread, Summary, reason_kind
+from speechcmp.tasks import Failure, Scored, SideCache
+from speechcmp.values import OVERALL_FIELDS, brief_values
 from speechcmp.workers import Workers
 
 RATE = 8000
@@ -45,9 +45,9 @@ def speak(path: Path, seed: int, duration_s: float = 0.8) -> Path:
 
 @pytest.fixture(autouse=True)
 def empty_cache() -> Iterator[None]:
-    scoring._CACHE.clear()
+    tasks._CACHE.clear()
     yield
-    scoring._CACHE.clear()
+    tasks._CACHE.clear()
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_every_recording_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPa
         loaded.append(Path(path).name)
         return load_recording(path, **options)
 
-    monkeypatch.setattr(scoring, "load_recording", counted)
+    monkeypatch.setattr(tasks, "load_recording", counted)
     manifest = manifest_of(folder, PAIRS * 3 + [("none", "t0")] * 3)
     outcomes, _ = run(manifest)
     assert kinds(outcomes) == {"Scored": 24, "Failure": 3}
@@ -132,7 +132,7 @@ def test_every_recording_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_memory_is_bounded(folder: Path) -> None:
-    one = scoring._read(str(folder / "r0.wav"), "r0", PARAMS, None).n_bytes
+    one = tasks._read(str(folder / "r0.wav"), "r0", PARAMS, None).n_bytes
     assert 4 * 0.8 * RATE < one < 200 * 0.8 * RATE
     cache = SideCache(int(2.5 * one))
     for name in ("r0", "r1", "t0", "r1", "t1", "nothing"):
@@ -161,7 +161,7 @@ def test_whatever_a_pair_does_the_others_are_scored(folder: Path, monkeypatch: p
             raise ZeroDivisionError("by nothing")
         return compare_prepared(reference, take, params=PARAMS)
 
-    monkeypatch.setattr(scoring, "compare_prepared", broken)
+    monkeypatch.setattr(tasks, "compare_prepared", broken)
     outcomes, _ = run(manifest_of(folder))
     reasons = {outcome.reason for outcome in outcomes if isinstance(outcome, Failure)}
     assert reasons == {"t1.wav: ZeroDivisionError: by nothing"}
@@ -359,7 +359,7 @@ def test_other_parameters_are_other_results(folder: Path, out: Path) -> None:
 
 def test_another_score_model_is_another_result(folder: Path, out: Path) -> None:
     run(manifest_of(folder), out)
-    shipped = load_model(Path(scoring.__file__).with_name("score_model.json"))
+    shipped = load_model(Path(tasks.__file__).with_name("score_model.json"))
     fitted = replace(shipped, fitted={"on": ["another", "class"]})
     for model, kind in ((fitted, "Scored"), (fitted, "Known"), (shipped, "Scored")):
         assert kinds(run(manifest_of(folder), out, params=CompareParams(model=model))[0]) == {kind: 8}
@@ -367,7 +367,7 @@ def test_another_score_model_is_another_result(folder: Path, out: Path) -> None:
 
 def test_another_version_is_another_result(folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(manifest_of(folder), out)
-    monkeypatch.setattr(scoring, "_version", lambda: "99")
+    monkeypatch.setattr(tasks, "_version", lambda: "99")
     assert kinds(run(manifest_of(folder), out)[0]) == {"Scored": 8}
 
 

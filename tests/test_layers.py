@@ -34,21 +34,22 @@ FLOORS = {
     "prosody": 3,
     "results": 3,
     "chunks": 4,
+    "measures": 4,
     "mismatch": 4,
-    "score": 4,
     "warping": 4,
     "align": 5,
-    "calibration": 5,
-    "findings": 5,
+    "score": 5,
     "segment": 5,
-    "comparison": 6,
-    "records": 6,
-    "scoring": 7,
-    "schedule": 8,
-    "batch": 9,
-    "__init__": 11,
-    "cli": 11,
-    "__main__": 12,
+    "calibration": 6,
+    "findings": 6,
+    "comparison": 7,
+    "values": 7,
+    "tasks": 8,
+    "schedule": 9,
+    "batch": 10,
+    "__init__": 12,
+    "cli": 12,
+    "__main__": 13,
 }
 LIGHT = ("librosa", "numba", "scipy.signal", "pydub", "pymysql", "fastdtw", "matplotlib")
 
@@ -63,6 +64,8 @@ def imported(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("speechcmp."):
             yield str(node.module).split(".")[1]
+        elif isinstance(node, ast.ImportFrom) and node.module == "speechcmp":
+            yield from (x.name for x in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}: imports are absolute"
         elif isinstance(node, ast.Import):

@@ -19,19 +19,9 @@ from speechcmp.calibration import fit_gate, fit_mapping, folds
 from speechcmp.dtw import dtw_path
 from speechcmp.errors import ParameterError
 from speechcmp.features import Features
+from speechcmp.measures import N_BANDS, Measures, measure_bands, measure_chunk
 from speechcmp.mismatch import find_mismatches, local_costs
-from speechcmp.score import (
-    MISSING,
-    N_BANDS,
-    Curve,
-    Gate,
-    Measures,
-    combine,
-    load_model,
-    measure_bands,
-    measure_chunk,
-    score,
-)
+from speechcmp.score import MISSING, Curve, Gate, combine, load_model, score
 
 SPEECH = Path(__file__).resolve().parents[2] / "shared" / "speech"
 needs_speech = pytest.mark.skipif(not SPEECH.is_dir(), reason="needs the readings of shared/speech")

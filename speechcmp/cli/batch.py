@@ -17,7 +17,7 @@ from speechcmp.errors import ParameterError, SpeechcmpError
 if TYPE_CHECKING:
     from speechcmp.batch import Batch, Outcome
     from speechcmp.manifest import Manifest
-    from speechcmp.scoring import Failure
+    from speechcmp.tasks import Failure
 
 INTERRUPTED = 130
 
@@ -96,8 +96,8 @@ def batch(
     """Compare many takes with their references; goes on past bad files, and resumes after a kill."""
     from speechcmp.batch import Batch, check_params
     from speechcmp.comparison import CompareParams
-    from speechcmp.records import OVERALL_FIELDS
     from speechcmp.results import open_results
+    from speechcmp.values import OVERALL_FIELDS
 
     rows = _manifest(manifest, reference, takes, recursive=recursive)
     if resume and out is None:
@@ -261,7 +261,7 @@ class _Run:
         from speechcmp.batch import Known
         from speechcmp.cli import output
         from speechcmp.results import SCHEMA
-        from speechcmp.scoring import Failure
+        from speechcmp.tasks import Failure
 
         if isinstance(outcome, Failure):
             self.summary.add_failure(outcome.file, outcome.reason)

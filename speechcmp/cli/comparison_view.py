@@ -6,8 +6,8 @@ from typing import Any
 from speechcmp.cli.output import bar, console, new_table, number, shown
 from speechcmp.findings import ChunkPair, Comparison, Side, Span
 from speechcmp.prosody import Prosody
-from speechcmp.records import overall_values, pair_values, score_values
 from speechcmp.score import Score
+from speechcmp.values import overall_values, pair_values, score_values
 
 SCHEMA = "speechcmp.compare/1"
 CAUSES = {

@@ -18,7 +18,7 @@ from commands import Command
 from signals import sentences
 
 from speechcmp.cli import batch_view
-from speechcmp.records import OVERALL_FIELDS
+from speechcmp.values import OVERALL_FIELDS
 
 N_PAIRS = 600
 KILLS = 3

@@ -18,8 +18,8 @@ from speechcmp.audio import load_recording
 from speechcmp.comparison import CompareParams, Prepared, compare_prepared, prepare
 from speechcmp.errors import SpeechcmpError
 from speechcmp.manifest import Row
-from speechcmp.records import brief_values
 from speechcmp.score import load_model
+from speechcmp.values import brief_values
 
 _CACHE_BYTES = 48 << 20  # of prepared recordings, in each worker
 _CACHE_ENTRIES = 20_000  # failures weigh nothing
