@@ -203,9 +203,9 @@ def print_weights(data: Data) -> None:
     for voice in VOICES:
         shared, power = np.zeros(13), np.zeros(13)
         for ours, theirs in zip(data.references[voice], data.takes, strict=True):
-            a, b = (measuring._cepstra(x[measuring._speech(x)], 0.0) for x in (ours, theirs))  # noqa: SLF001
-            steps = max(8, round(np.sqrt(len(a) * len(b)) / 3))
-            a, b = measuring._stretch(a, steps), measuring._stretch(b, steps)  # noqa: SLF001
+            sides = [measuring._cepstra(x[measuring._speech(x)], 1) for x in (ours, theirs)]  # noqa: SLF001
+            steps = max(8, round(np.sqrt(len(sides[0]) * len(sides[1])) / 3))
+            a, b = (measuring._stretch(x, steps)[0] for x in sides)  # noqa: SLF001
             path = dtw_path(a, b, metric="cosine").steps
             a, b = a[path[:, 0]], b[path[:, 1]]
             shared += (a * b).sum(axis=0) / np.sqrt(len(path))

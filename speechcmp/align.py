@@ -50,9 +50,11 @@ __all__ = [
     "ChunkMatch",
     "FrameRange",
     "Repeat",
+    "Speech",
     "Status",
     "Track",
     "align_chunks",
+    "align_speech",
 ]
 
 Status = Literal["matched", "reordered", "missing"]
@@ -140,23 +142,27 @@ def align_chunks(reference: Track, take: Track, *, params: AlignParams | None = 
     out, and the take may say more than the words.
     """
     params = params or AlignParams()
-    n_dims, n_dims_take = reference.features.shape[1], take.features.shape[1]
-    if n_dims != n_dims_take:
-        raise ParameterError(f"features: {n_dims} dimensions in the reference, {n_dims_take} in the take")
     if params.bin_frames < 2:
         raise ParameterError(f"bin_frames: {params.bin_frames} is too few; give at least 2")
-    if not reference.chunks or not take.chunks:
-        lost = tuple(ChunkMatch(k, "missing", None, 1.0) for k in range(len(reference.chunks)))
-        return Alignment(lost, tuple(FrameRange(*chunk) for chunk in take.chunks), ())
-    sides = Speech.of(reference, params), Speech.of(take, params)
-    problem = Problem.build(*sides, params)
+    return align_speech(Speech.of(reference, params), Speech.of(take, params), params=params)
+
+
+def align_speech(reference: Speech, take: Speech, *, params: AlignParams) -> Alignment:
+    """Align as `align_chunks` does, with what `Speech.of` made of both tracks."""
+    n_dims, n_dims_take = reference.track.features.shape[1], take.track.features.shape[1]
+    if n_dims != n_dims_take:
+        raise ParameterError(f"features: {n_dims} dimensions in the reference, {n_dims_take} in the take")
+    if not reference.track.chunks or not take.track.chunks:
+        lost = tuple(ChunkMatch(k, "missing", None, 1.0) for k in range(len(reference.track.chunks)))
+        return Alignment(lost, tuple(FrameRange(*chunk) for chunk in take.track.chunks), ())
+    problem = Problem.build(reference, take, params)
     n, m = len(problem.reference.units), len(problem.take.units)
-    windows = [(0, m)] * len(reference.chunks)
+    windows = [(0, m)] * len(reference.track.chunks)
     if n * m > _LONG_CELLS:
-        coarse = Problem.build(*sides, params, scale=max(_COARSE, math.sqrt(n * m / _MAX_CELLS)))
+        coarse = Problem.build(reference, take, params, scale=max(_COARSE, math.sqrt(n * m / _MAX_CELLS)))
         anywhere = [(0, len(coarse.take.units))] * len(windows)
         windows = problem.windows(coarse.ranges(warp(coarse, anywhere)))
-    return _name(problem, warp(problem, windows), take)
+    return _name(problem, warp(problem, windows), take.track)
 
 
 def _name(problem: Problem, placed: list[Placed | None], take: Track) -> Alignment:
@@ -193,7 +199,9 @@ def _candidates(problem: Problem, placed: Sequence[Placed | None], covered: Mask
 
     Whether a chunk is said again is judged by how the take said it before: in the same voice.
     """
-    found = []
+    found: list[tuple[int, Placed]] = []
+    if covered.all():
+        return found
     for chunk, (lo, hi) in enumerate(problem.windows(problem.ranges(placed))):
         known = placed[chunk]
         rows = problem.take.units[known.start : known.stop] if known else problem.rows(chunk)

@@ -8,12 +8,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.align import Alignment, ChunkMatch, FrameRange, Track, align_chunks
+from speechcmp.align import Alignment, AlignParams, ChunkMatch, FrameRange, Speech, Track, align_speech
 from speechcmp.audio import Recording, mix_down, resample
 from speechcmp.dtw import WarpingPath, dtw_distance, dtw_distances, dtw_path
 from speechcmp.errors import ParameterError
@@ -34,6 +34,7 @@ from speechcmp.prosody import ProsodyTrace, compare_prosody, trace
 from speechcmp.score import MISSING, Score, ScoreModel, combine, score
 from speechcmp.segment import SplitParams, segment
 
+_ALIGNMENT = AlignParams()
 _MARGIN_FRAMES = 5  # soft beginnings and endings of speech
 
 
@@ -87,9 +88,9 @@ class Prepared:
     recording : Recording
         At one loudness.
     chunks : tuple of Span
-    track : Track
-        Features of the whole recording, by the recipe that aligns and, unless it works on single chunks,
-        compares; the level of each frame; the chunks in frames.
+    speech : Speech
+        For the alignment. Its track has the features of the whole recording, by the recipe that aligns and,
+        unless it works on single chunks, compares; the level of each frame; the chunks in frames.
     spoken : bool, shape (n_frames,)
         Speech and 50 ms around it: what takes part in a distance, if the recipe leaves pauses out.
     bands : float32, shape (n_frames, 40)
@@ -101,7 +102,7 @@ class Prepared:
 
     recording: Recording
     chunks: tuple[Span, ...]
-    track: Track
+    speech: Speech
     spoken: NDArray[np.bool_]
     bands: Features
     prosody: ProsodyTrace | None
@@ -145,7 +146,8 @@ def prepare(recording: Recording, params: CompareParams) -> Prepared:
     track = Track(features, levels, [_frames(chunk, recipe, len(features)) for chunk in chunks])
     prosody = None if params.details == "scores" else trace(mono, pitch=params.details == "pitch")
     spoken = _widen(speech_frames(levels), _MARGIN_FRAMES)
-    return Prepared(split.source, chunks, track, spoken, measure_bands(mono), prosody, split.warnings)
+    speech = Speech.of(track, _ALIGNMENT)
+    return Prepared(split.source, chunks, speech, spoken, measure_bands(mono), prosody, split.warnings)
 
 
 def _widen(mask: NDArray[np.bool_], n_frames: int) -> NDArray[np.bool_]:
@@ -162,8 +164,12 @@ def _whole_recipe(params: CompareParams) -> Recipe:
 def compare_prepared(reference: Prepared, take: Prepared, *, params: CompareParams) -> Comparison:
     """Compare as `compare` does, with what `prepare` made of both recordings with the same `params`."""
     recipe = _whole_recipe(params)
-    alignment = _by_index(reference, take) if params.by == "index" else align_chunks(reference.track, take.track)
-    pairs = tuple(_pairs(reference, take, alignment, params))
+    if params.by == "index":
+        alignment = _by_index(reference, take)
+    else:
+        alignment = align_speech(reference.speech, take.speech, params=_ALIGNMENT)
+    places = [_place(reference, take, match) for match in alignment.matches]
+    pairs = tuple(_pairs(reference, take, places, params))
     matched = [pair for pair in pairs if pair.take is not None]
     extra = tuple(_span(found, recipe, take) for found in alignment.extra)
     repeated = tuple((found.index, _span(found.take, recipe, take)) for found in alignment.repeated)
@@ -175,17 +181,14 @@ def compare_prepared(reference: Prepared, take: Prepared, *, params: ComparePara
         extra=extra,
         repeated=repeated,
         distance=_weighted_distance(matched) if matched else _whole_distance(reference, take, params),
-        tempo=_tempo(
-            [_spoken(reference, pair.reference) for pair in matched],
-            [_spoken(take, pair.take) for pair in matched if pair.take],
-        ),
+        tempo=_tempo([place for place in places if place.span]),
         score=_overall_score(pairs, [*extra, *(span for _, span in repeated)], params),
         warnings=_warnings(reference, take),
     )
 
 
 def _by_index(reference: Prepared, take: Prepared) -> Alignment:
-    ours, theirs = reference.track.chunks, [FrameRange(*chunk) for chunk in take.track.chunks]
+    ours, theirs = reference.speech.track.chunks, [FrameRange(*chunk) for chunk in take.speech.track.chunks]
     matches = [
         ChunkMatch(k, "matched", theirs[k], 1.0) if k < len(theirs) else ChunkMatch(k, "missing", None, 1.0)
         for k in range(len(ours))
@@ -224,32 +227,42 @@ def matrix_prepared(reference: Prepared, take: Prepared, *, params: CompareParam
     )
 
 
-def _pairs(reference: Prepared, take: Prepared, alignment: Alignment, params: CompareParams) -> Iterator[ChunkPair]:
+class _Place(NamedTuple):
+    """A chunk, where the take says it, and both from their first to their last speech."""
+
+    match: ChunkMatch
+    chunk: Span
+    span: Span | None
+    ours: Span
+    theirs: Span | None
+
+
+def _place(reference: Prepared, take: Prepared, match: ChunkMatch) -> _Place:
+    chunk = reference.chunks[match.index]
+    span = _span(match.take, RECIPES["default"], take) if match.take else None
+    return _Place(match, chunk, span, _spoken(reference, chunk), _spoken(take, span) if span else None)
+
+
+def _pairs(reference: Prepared, take: Prepared, places: Sequence[_Place], params: CompareParams) -> Iterator[ChunkPair]:
     silent_since = (0.0, 0.0)
-    for match, chunk in zip(alignment.matches, reference.chunks, strict=True):
-        ours = _spoken(reference, chunk)
-        pause_s = max(0.0, ours.start_s - silent_since[0])
-        if match.take is None:
-            missing = ChunkPair(match.index, "missing", chunk, None, match.confidence, score=MISSING)
+    for place in places:
+        pause_s = max(0.0, place.ours.start_s - silent_since[0])
+        if place.theirs is None:
+            match = place.match
+            missing = ChunkPair(match.index, "missing", place.chunk, None, match.confidence, score=MISSING)
             yield replace(missing, pause_before_s=(pause_s, None))
-            silent_since = (ours.end_s, silent_since[1])
+            silent_since = (place.ours.end_s, silent_since[1])
             continue
-        span = _span(match.take, _whole_recipe(params), take)
-        theirs = _spoken(take, span)
-        pauses_s = (pause_s, max(0.0, theirs.start_s - silent_since[1]))
-        yield _matched_pair(reference, take, chunk, span, match, pauses_s, params)
-        silent_since = (ours.end_s, theirs.end_s)
+        pauses_s = (pause_s, max(0.0, place.theirs.start_s - silent_since[1]))
+        yield _matched_pair(reference, take, place, pauses_s, params)
+        silent_since = (place.ours.end_s, place.theirs.end_s)
 
 
 def _matched_pair(
-    reference: Prepared,
-    take: Prepared,
-    chunk: Span,
-    span: Span,
-    match: ChunkMatch,
-    pauses_s: tuple[float, float],
-    params: CompareParams,
+    reference: Prepared, take: Prepared, place: _Place, pauses_s: tuple[float, float], params: CompareParams
 ) -> ChunkPair:
+    match, chunk, span = place.match, place.chunk, place.span
+    assert span is not None  # noqa: S101 - it is matched
     recipe = find_recipe(params.recipe)
     ours, our_frames = _features_of(reference, chunk, recipe)
     theirs, their_frames = _features_of(take, span, recipe)
@@ -260,7 +273,7 @@ def _matched_pair(
         take=span,
         confidence=match.confidence,
         reordered=match.status == "reordered",
-        tempo=_tempo([_spoken(reference, chunk)], [_spoken(take, span)]),
+        tempo=_tempo([place]),
         pause_before_s=pauses_s,
         score=score(measure_chunk(_cut(reference.bands, chunk), _cut(take.bands, span)), params.model),
     )
@@ -321,11 +334,11 @@ def _features_of(side: Prepared, span: Span, recipe: Recipe) -> tuple[Features, 
         samples = side.recording.samples[round(span.start_s * rate) : max(round(span.end_s * rate), 1)]
         features = extract_features(replace(side.recording, samples=samples), recipe)
         return features, np.arange(len(features))
-    start, stop = _frames(span, recipe, len(side.track.features))
+    start, stop = _frames(span, recipe, len(side.speech.track.features))
     frames = np.arange(start, stop)
     if not recipe.pauses and side.spoken[start:stop].any():
         frames = frames[side.spoken[start:stop]]
-    return side.track.features[frames], frames - start
+    return side.speech.track.features[frames], frames - start
 
 
 def _frames(span: Span, recipe: Recipe, n_frames: int) -> tuple[int, int]:
@@ -336,8 +349,8 @@ def _frames(span: Span, recipe: Recipe, n_frames: int) -> tuple[int, int]:
 
 def _span(frames: FrameRange, recipe: Recipe, side: Prepared) -> Span:
     """Return a stretch in seconds; where it is a chunk of that side, the chunk's own."""
-    if frames in side.track.chunks:
-        return side.chunks[side.track.chunks.index(frames)]
+    if frames in side.speech.track.chunks:
+        return side.chunks[side.speech.track.chunks.index(frames)]
     return Span(frames.start * recipe.hop_s, min(frames.stop * recipe.hop_s, side.recording.duration_s))
 
 
@@ -371,6 +384,6 @@ def _spoken(side: Prepared, span: Span) -> Span:
     return Span((start + spoken[0]) * HOP_S, (start + spoken[-1] + 1) * HOP_S)
 
 
-def _tempo(reference: Sequence[Span], take: Sequence[Span]) -> float | None:
-    expected_s = sum(span.duration_s for span in reference)
-    return sum(span.duration_s for span in take) / expected_s if expected_s else None
+def _tempo(places: Sequence[_Place]) -> float | None:
+    expected_s = sum(place.ours.duration_s for place in places)
+    return sum(place.theirs.duration_s for place in places if place.theirs) / expected_s if expected_s else None

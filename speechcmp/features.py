@@ -248,14 +248,25 @@ def mfcc(samples: NDArray[np.floating], sample_rate: int, *, params: MfccParams 
     Davis and Mermelstein (1980), IEEE Trans. ASSP 28(4), 357-366. Bands: Slaney (1998), Auditory Toolbox.
     """
     params = params or MfccParams()
+    cepstra: Features = log_mel_bands(samples, sample_rate, params) @ _cepstral_basis(params)
+    return cepstra
+
+
+def log_mel_bands(samples: NDArray[np.floating], sample_rate: int, params: MfccParams) -> Features:
+    """Compute the level of mel bands: `mfcc` before its cosine transform, with the same errors.
+
+    Returns
+    -------
+    float32, shape (n_frames, n_mels)
+        dB, time first; what is 80 dB below the loudest is raised to that.
+    """
     if samples.ndim != 1 or not samples.size:
         raise ParameterError(f"samples must be (n,) with n > 0, given shape {samples.shape}")
-    bands = mel_filters(sample_rate, params.n_fft, params.n_mels, params.fmin, params.fmax)
-    power = np.concatenate([block @ bands for block in _power_spectra(samples, params)])
-    decibels = 10 * np.log10(np.maximum(power, np.float32(_POWER_FLOOR)))
+    filters = mel_filters(sample_rate, params.n_fft, params.n_mels, params.fmin, params.fmax)
+    power = np.concatenate([block @ filters for block in _power_spectra(samples, params)])
+    decibels: Features = 10 * np.log10(np.maximum(power, np.float32(_POWER_FLOOR)))
     np.maximum(decibels, decibels.max() - np.float32(_DYNAMIC_RANGE_DB), out=decibels)
-    cepstra: Features = decibels @ _cepstral_basis(params.n_mels, params.n_mfcc, params.lifter)
-    return cepstra
+    return decibels
 
 
 def _power_spectra(samples: NDArray[np.floating], params: MfccParams) -> Iterator[NDArray[np.float32]]:
@@ -322,15 +333,20 @@ def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=16)
-def _cepstral_basis(n_mels: int, n_mfcc: int, lifter: float) -> NDArray[np.float32]:
-    """Orthonormal DCT-II, shape (n_mels, n_mfcc), times the lifter."""
-    order = np.arange(n_mfcc)
-    basis = np.cos(np.pi * np.outer(np.arange(n_mels) + 0.5, order) / n_mels) * np.sqrt(2 / n_mels)
+def cosine_basis(n_mels: int, n_mfcc: int) -> NDArray[np.float64]:
+    """Return the first columns of the orthonormal DCT-II, shape (n_mels, n_mfcc)."""
+    angles = np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mfcc))
+    basis: NDArray[np.float64] = np.sqrt(2 / n_mels) * np.cos(angles)
     basis[:, 0] /= np.sqrt(2)
-    if lifter:
-        basis *= 1 + lifter / 2 * np.sin(np.pi * (order + 1) / lifter)
-    rounded: NDArray[np.float32] = basis.astype(np.float32)
-    return rounded
+    return basis
+
+
+@lru_cache(maxsize=16)
+def _cepstral_basis(params: MfccParams) -> NDArray[np.float32]:
+    basis = cosine_basis(params.n_mels, params.n_mfcc)
+    if params.lifter:
+        basis = basis * (1 + params.lifter / 2 * np.sin(np.pi * np.arange(1, params.n_mfcc + 1) / params.lifter))
+    return basis.astype(np.float32)
 
 
 def normalize_cepstra(

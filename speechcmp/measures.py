@@ -43,12 +43,12 @@ from numpy.typing import NDArray
 from speechcmp.audio import Recording, mix_down, resample
 from speechcmp.dtw import dtw_pair_distances
 from speechcmp.errors import ParameterError
-from speechcmp.features import Features, MfccParams, mfcc
+from speechcmp.features import Features, MfccParams, cosine_basis, log_mel_bands
 
 SAMPLE_RATE = 16_000
 HOP_S = 0.01
 N_BANDS = 40
-_BANDS = MfccParams(n_mfcc=N_BANDS, n_fft=512, win_length=400, hop_length=160, n_mels=N_BANDS)
+_BANDS = MfccParams(n_fft=512, win_length=400, hop_length=160, n_mels=N_BANDS)
 
 _SPEECH_DB = 25.0  # below the loud frames (95th percentile); what is softer is a pause
 _REACH_FRAMES = 4  # the soft beginnings and endings of speech, to either side
@@ -61,6 +61,10 @@ _WARPS = (0.0, -0.1, -0.05, 0.05, 0.1)  # of the mel axis
 _WEIGHTS = np.array([1.7, 1.65, 1, 1.1, 0.85, 0.65, 0.55, 0.55, 0.6, 0.3, 0.3, 0.2, 0.35], np.float32)
 _ROTATIONS = (0.2, 0.4, 0.6, 0.8)
 _BACKWARD_ROTATIONS = (0.0, 0.25, 0.5, 0.75)
+_ALL_WEIGHTS = np.tile(_WEIGHTS, len(_WARPS))
+_N_IMPOSTORS = len(_ROTATIONS) + len(_BACKWARD_ROTATIONS)
+_ALL_WARPS = np.array([(0, k) for k in range(len(_WARPS))])
+_ALL_IMPOSTORS = np.array([pair for k in range(1, _N_IMPOSTORS + 1) for pair in ((k, 0), (0, k))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +103,7 @@ def measure_bands(recording: Recording) -> Features:
         dB, time first; frame t is centered at ``t * HOP_S`` seconds.
     """
     mono = resample(mix_down(recording), SAMPLE_RATE)
-    # The transform is orthonormal: its transpose takes the bands back.
-    bands: Features = mfcc(mono.samples, SAMPLE_RATE, params=_BANDS) @ _dct().T
-    return bands
+    return log_mel_bands(mono.samples, SAMPLE_RATE, _BANDS)
 
 
 def measure_chunk(reference: Features, take: Features) -> Measures:
@@ -123,63 +125,77 @@ def measure_chunk(reference: Features, take: Features) -> Measures:
     ours, theirs = reference[_speech(reference)], take[_speech(take)]
     n_steps = round(math.sqrt(len(ours) * len(theirs)) / _STEP_FRAMES)
     n_steps = min(max(n_steps, _FEWEST_STEPS), _MOST_STEPS)
-    one = _stretch(_cepstra(ours, 0.0), n_steps)
-    others = [_stretch(_cepstra(theirs, warp), n_steps) for warp in _WARPS]
-    distances = _distances([one], others, [(0, k) for k in range(len(others))])
+    one = _stretch(_cepstra(ours, 1), n_steps)
+    others = _stretch(_cepstra(theirs, len(_WARPS)), n_steps)
+    distances = dtw_pair_distances(one, others, _ALL_WARPS, metric="cosine", n_threads=1)
     best = int(distances.argmin())
-    ours_all, theirs_all = [one, *_impostors(one)], [others[best], *_impostors(others[best])]
-    pairs = [pair for k in range(1, len(ours_all)) for pair in ((k, 0), (0, k))]
-    chance = float(_distances(ours_all, theirs_all, pairs).mean())
+    order = _impostor_frames(n_steps)
+    chance = dtw_pair_distances(one[0, order], others[best, order], _ALL_IMPOSTORS, metric="cosine", n_threads=1).mean()
     distance = float(distances[best])
     pause = abs((len(take) - len(theirs)) - (len(reference) - len(ours))) / len(reference)
-    return Measures(distance, distance / chance if chance else 1.0, len(theirs) / len(ours), pause)
+    return Measures(distance, distance / float(chance) if chance else 1.0, len(theirs) / len(ours), pause)
 
 
 def _speech(bands: Features) -> NDArray[np.bool_]:
-    powers = (10 ** (bands.astype(np.float64) / 10)).sum(axis=1)
-    loud = powers > np.quantile(powers, 0.95) * 10 ** (-_SPEECH_DB / 10)
+    powers = np.exp(bands * np.float32(math.log(10) / 10)).sum(axis=1, dtype=np.float64)
+    loud = powers > _quantile(powers, 0.95) * 10 ** (-_SPEECH_DB / 10)
     near = np.convolve(loud, np.ones(2 * _REACH_FRAMES + 1))[_REACH_FRAMES : _REACH_FRAMES + len(loud)]
     speech: NDArray[np.bool_] = near > 0.5
     return speech
 
 
-def _cepstra(bands: Features, warp: float) -> Features:
-    """Return cepstra, normalized over the stretch and weighted, of a vocal tract longer or shorter [2]_."""
-    places = np.clip(np.arange(N_BANDS) * (1 + warp), 0, N_BANDS - 1)
-    below = np.minimum(places.astype(int), N_BANDS - 2)
-    share = (places - below).astype(np.float32)
-    warped = bands[:, below] * (1 - share) + bands[:, below + 1] * share
-    cepstra = warped @ _dct()[:, : len(_WEIGHTS)]
-    centered = cepstra - cepstra.mean(axis=0)
-    weighted: Features = centered / (centered.std(axis=0) + np.float32(1e-6)) * _WEIGHTS
-    return weighted
+def _quantile(values: NDArray[np.float64], share: float) -> float:
+    """Equals `np.quantile`, which takes longer than all the rest for a word."""
+    ordered = np.sort(values)
+    place = share * (len(values) - 1)
+    below = int(place)
+    above = min(below + 1, len(values) - 1)
+    return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
+
+
+def _cepstra(bands: Features, n_warps: int) -> NDArray[np.float32]:
+    """Return cepstra, normalized over the stretch and weighted: (n_frames, n_warps, n_coefficients)."""
+    n_coefficients = len(_WEIGHTS)
+    cepstra = bands @ _warped_dct()[:, : n_warps * n_coefficients]
+    cepstra -= cepstra.mean(axis=0)
+    spread = np.sqrt(np.einsum("nd,nd->d", cepstra, cepstra) / np.float32(len(cepstra)))
+    cepstra *= _ALL_WEIGHTS[: n_warps * n_coefficients] / (spread + np.float32(1e-6))
+    return cepstra.reshape(len(bands), n_warps, n_coefficients)
 
 
 @functools.cache
-def _dct() -> NDArray[np.float32]:
-    """Orthonormal DCT-II, as `mfcc` uses it, shape (40, 40)."""
-    order = np.arange(N_BANDS)
-    basis = np.cos(np.pi * np.outer(order + 0.5, order) / N_BANDS) * np.sqrt(2 / N_BANDS)
-    basis[:, 0] /= np.sqrt(2)
-    dct: NDArray[np.float32] = basis.astype(np.float32)
-    return dct
+def _warped_dct() -> NDArray[np.float32]:
+    """Return the matrices that take bands to cepstra of vocal tracts longer or shorter [2]_, side by side."""
+    matrices = []
+    for warp in _WARPS:
+        places = np.clip(np.arange(N_BANDS) * (1 + warp), 0, N_BANDS - 1)
+        below = np.minimum(places.astype(int), N_BANDS - 2)
+        to_warped = np.zeros((N_BANDS, N_BANDS))
+        to_warped[below, np.arange(N_BANDS)] = 1 - (places - below)
+        to_warped[below + 1, np.arange(N_BANDS)] = places - below
+        matrices.append(to_warped @ cosine_basis(N_BANDS, len(_WEIGHTS)))
+    return np.hstack(matrices).astype(np.float32)
 
 
-def _stretch(frames: Features, n_steps: int) -> Features:
-    """Average over `n_steps` stretches of equal length, be that more or less than there are frames."""
-    sums = np.vstack([np.zeros_like(frames[:1], np.float64), frames.cumsum(axis=0, dtype=np.float64)])
-    edges = np.linspace(0, len(frames), n_steps + 1)
-    whole = np.minimum(edges.astype(int), len(frames) - 1)
-    until = sums[whole] + (edges - whole)[:, None] * frames[whole]
-    means: Features = (np.diff(until, axis=0) * (n_steps / len(frames))).astype(np.float32)
-    return means
+def _stretch(frames: NDArray[np.float32], n_steps: int) -> NDArray[np.float32]:
+    """Average over `n_steps` stretches of equal length, be that more or less than there are frames.
+
+    `frames` is (n_frames, n_warps, n_coefficients); the averages are (n_warps, n_steps, n_coefficients).
+    """
+    n_frames = len(frames)
+    sums = np.zeros((n_frames + 1, *frames.shape[1:]))
+    np.cumsum(frames, axis=0, dtype=np.float64, out=sums[1:])
+    edges = np.arange(n_steps + 1) * (n_frames / n_steps)
+    whole = np.minimum(edges.astype(np.int64), n_frames - 1)
+    until = sums[whole] + (edges - whole)[:, None, None] * frames[whole]
+    means = (until[1:] - until[:-1]) * (n_steps / n_frames)
+    return np.ascontiguousarray(means.swapaxes(0, 1), np.float32)
 
 
-def _impostors(frames: Features) -> list[Features]:
-    n, backward = len(frames), frames[::-1]
-    swapped = [np.roll(frames, round(share * n), axis=0) for share in _ROTATIONS]
-    return swapped + [np.roll(backward, round(share * n), axis=0) for share in _BACKWARD_ROTATIONS]
-
-
-def _distances(ours: list[Features], theirs: list[Features], pairs: list[tuple[int, int]]) -> NDArray[np.float64]:
-    return dtw_pair_distances(ours, theirs, pairs, metric="cosine", n_threads=1)
+@functools.lru_cache(maxsize=_MOST_STEPS)
+def _impostor_frames(n: int) -> NDArray[np.int64]:
+    """Return the frames of a stretch in its own order, then in those of its impostors: (n_impostors + 1, n)."""
+    shifts = [0, *(round(share * n) for share in (*_ROTATIONS, *_BACKWARD_ROTATIONS))]
+    frames: NDArray[np.int64] = (np.arange(n) - np.array(shifts)[:, None]) % n
+    frames[1 + len(_ROTATIONS) :] = n - 1 - frames[1 + len(_ROTATIONS) :]
+    return frames

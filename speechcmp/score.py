@@ -89,7 +89,7 @@ class Curve:
         return above
 
     def __call__(self, value: float) -> float:
-        return float(self.basis(value) @ np.array(self.slopes))
+        return sum(slope * max(0.0, value - knot) for knot, slope in zip(self.knots, self.slopes, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ the cost of having said it is carried over the take's cuts; between chunks, spee
 chunks left out, at their price.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from speechcmp import _warping_numpy
+from speechcmp._native import import_native, wanted_kernel
 from speechcmp.errors import ParameterError
 from speechcmp.features import speech_frames
 
@@ -21,7 +23,7 @@ Cuts = NDArray[np.int32]
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-_FAR = np.full(1, 1e9, np.float32)
+_KERNEL: Any = (import_native("_warping") if wanted_kernel() != "numpy" else None) or _warping_numpy
 _BLOCK_ROWS = 256
 _REACH_FRAMES = 3000  # of a window, to either side
 _TEMPO_LIMIT = 4.0  # so that no bin is shorter than a frame
@@ -99,11 +101,27 @@ class AlignParams:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Speech:
-    """A track without its long pauses: the frames `kept`, and which of all frames are speech."""
+    """A track without its long pauses, worked out once for all that it is aligned with.
+
+    Attributes
+    ----------
+    track : Track
+    kept : int64, shape (n_kept,)
+        Frames that are left.
+    runs, lengths : int64, shape (n_runs,)
+        Where in `kept` a stretch without a cut begins, and how long it is.
+    speech : bool, shape (n_frames,)
+        Which of all frames are speech.
+    n_silent_before : int64, shape (n_frames + 1,)
+        Frames before each one that are not.
+    """
 
     track: Track
     kept: Integers
+    runs: Integers
+    lengths: Integers
     speech: Mask
+    n_silent_before: Integers
 
     @classmethod
     def of(cls, track: Track, params: AlignParams) -> "Speech":
@@ -117,7 +135,9 @@ class Speech:
         latest = np.maximum.accumulate(np.where(speech, frames, -2 * len(inside)))
         coming = np.minimum.accumulate(np.where(speech, frames, 2 * len(inside))[::-1])[::-1]
         near = np.minimum(frames - latest, coming - frames) <= params.pause_frames // 2
-        return cls(track, np.flatnonzero(inside & near), speech)
+        kept = np.flatnonzero(inside & near)
+        runs = np.append(0, np.flatnonzero(np.diff(kept) > 1) + 1)
+        return cls(track, kept, runs, np.diff(runs, append=len(kept)), speech, np.append(0, np.cumsum(~speech)))
 
 
 class Bins(NamedTuple):
@@ -131,17 +151,17 @@ class Bins(NamedTuple):
     @classmethod
     def of(cls, side: Speech, size: float) -> "Bins":
         # No bin reaches across a pause that was cut down: its ends would lie in two sentences.
-        runs = np.append(0, np.flatnonzero(np.diff(side.kept) > 1) + 1)
-        lengths = np.diff(runs, append=len(side.kept))
-        n_bins = np.maximum(1, np.rint(lengths / size)).astype(np.int64)
-        nth = np.arange(n_bins.sum()) - np.repeat(np.cumsum(n_bins) - n_bins, n_bins)
-        edges = np.repeat(runs, n_bins) + nth * np.repeat(lengths, n_bins) // np.repeat(n_bins, n_bins)
-        counts = np.diff(edges, append=len(side.kept))
-        means = np.add.reduceat(side.track.features[side.kept], edges, axis=0)
-        norms = np.linalg.norm(means, axis=1, keepdims=True)
-        units = (means / np.where(norms > 0, norms, 1)).astype(np.float32)
-        speech = np.add.reduceat(side.speech[side.kept].astype(np.float64), edges) / counts
-        return cls(units, side.kept[edges], side.kept[edges + counts - 1] + 1, speech)
+        n_bins = np.maximum(1, np.rint(side.lengths / size)).astype(np.int64)
+        nth = np.arange(n_bins.sum()) - np.repeat(n_bins.cumsum() - n_bins, n_bins)
+        edges = np.repeat(side.runs, n_bins) + nth * np.repeat(side.lengths, n_bins) // np.repeat(n_bins, n_bins)
+        starts, stops = side.kept[edges], side.kept[np.append(edges[1:], len(side.kept)) - 1] + 1
+        # All frames from a bin's start to its stop are kept: a bin has no cut inside.
+        edges = np.column_stack([starts, stops]).ravel()[:-1]
+        sums = np.add.reduceat(side.track.features[: stops[-1]], edges, axis=0)[::2]
+        norms = np.sqrt(np.einsum("nd,nd->n", sums, sums))[:, None]
+        units = (sums / np.where(norms > 0, norms, 1)).astype(np.float32, copy=False)
+        n_silent = side.n_silent_before[stops] - side.n_silent_before[starts]
+        return cls(units, starts, stops, 1 - n_silent / (stops - starts))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,7 +189,7 @@ class Problem:
         firsts = [start for start, _ in reference.track.chunks]
         bounds = np.append(np.searchsorted(ours.stops, firsts, side="right"), len(ours.stops))
         passing = np.append(0.0, np.cumsum(theirs.speech)) * params.extra_bin
-        edges = _edge_prices(take.speech, theirs, params) / scale
+        edges = _edge_prices(take, theirs.starts, params) / scale
         return cls(params, take.speech, ours, theirs, bounds, passing, edges, params.extra_span / scale)
 
     def windows(self, expected: Sequence[FrameRange]) -> list[tuple[int, int]]:
@@ -202,12 +222,13 @@ class Problem:
         return self.params.miss_bin * self.n_bins(chunk)
 
 
-def _edge_prices(speech: Mask, take: Bins, params: AlignParams) -> Prices:
-    silent = np.append(0, np.cumsum(~speech))
-    lo, hi = np.maximum(take.starts - _PAUSE_REACH, 0), np.minimum(take.starts + _PAUSE_REACH, len(speech))
-    prices = params.no_pause * (1 - np.minimum(1, (silent[hi] - silent[lo]) / _PAUSE_FULL))
-    prices[0] = 0
-    return np.append(prices, 0.0)
+def _edge_prices(take: Speech, cuts: Integers, params: AlignParams) -> Prices:
+    lo = np.maximum(cuts - _PAUSE_REACH, 0)
+    hi = np.minimum(cuts + _PAUSE_REACH, len(take.speech))
+    n_silent = take.n_silent_before[hi] - take.n_silent_before[lo]
+    prices = np.zeros(len(cuts) + 1)
+    prices[1:-1] = params.no_pause * (1 - np.minimum(1, n_silent[1:] / _PAUSE_FULL))
+    return prices
 
 
 class Placed(NamedTuple):
@@ -223,35 +244,14 @@ def _sweep(problem: Problem, rows: Floats, lo: int, hi: int, entry: Prices) -> t
 
     Returns the price of having said it by each cut, (hi - lo + 1,), and the cuts at which it was entered.
     """
-    n = hi - lo
-    first = float(entry.min())
     columns = problem.take.units[lo:hi].T
-    detour = np.float32(problem.params.detour)
-    cost = np.full(n, _FAR[0])
-    begin = index = np.arange(n, dtype=np.int32)
-    before = (entry[:-1] - first).astype(np.float32)
-    before_begin = index
-    for row, local in enumerate(_local_costs(rows, columns)):
-        arrived = before + 2 * local
-        if row:
-            stay = cost + local + detour
-            better = stay < arrived
-            arrived = np.where(better, stay, arrived)
-            before_begin = np.where(better, begin, before_begin)
-        # Any number of steps along the take: a running minimum once their summed price is taken off.
-        along = np.cumsum(local + detour, dtype=np.float32)
-        arrived -= along
-        cost = np.minimum.accumulate(arrived)
-        begin = before_begin[np.maximum.accumulate(np.where(cost == arrived, index, 0))]
-        cost += along
-        before = np.concatenate([_FAR, cost[:-1]])
-        before_begin = np.concatenate([index[:1], begin[:-1]])
-    return np.append(np.inf, cost + first), np.append(np.int32(0), begin) + np.int32(lo)
-
-
-def _local_costs(rows: Floats, columns: Floats) -> Iterator[Floats]:
+    # A chunk without a bin of its own is nowhere.
+    cost = entry[:-1].astype(np.float64) if len(rows) else np.full(hi - lo, np.inf)
+    begin = np.arange(hi - lo, dtype=np.int32)
     for start in range(0, len(rows), _BLOCK_ROWS):
-        yield from 1 - rows[start : start + _BLOCK_ROWS] @ columns
+        local = np.float32(1) - rows[start : start + _BLOCK_ROWS] @ columns
+        _KERNEL.sweep(local, problem.params.detour, start > 0, cost, begin)
+    return np.append(np.inf, cost), np.append(np.int32(0), begin) + np.int32(lo)
 
 
 class _Step(NamedTuple):

@@ -22,10 +22,11 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from speechcmp import _dtw_numpy, dtw
+from speechcmp._native import KERNEL_VARIABLE, import_native
 from speechcmp.dtw import METRICS, dtw_distance, dtw_distances, dtw_pair_distances, dtw_path, kernel_name
 from speechcmp.errors import ParameterError
 
-NATIVE: Any = dtw._import_native()
+NATIVE: Any = import_native("_dtw")
 LEVELS: list[str] = NATIVE.levels() if NATIVE else []
 KERNELS = ["numpy", *LEVELS]
 ENDS = [(False, False), (True, False), (False, True), (True, True)]
@@ -36,7 +37,7 @@ needs_native = pytest.mark.skipif(NATIVE is None, reason="the extension is not b
 
 @pytest.fixture(params=KERNELS)
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv(dtw.KERNEL_VARIABLE, request.param)
+    monkeypatch.setenv(KERNEL_VARIABLE, request.param)
     return str(request.param)
 
 
@@ -154,7 +155,7 @@ def test_kernels_agree_to_the_bit(metric: str, band: float | None, monkeypatch: 
     reference, take = real_numbers(3, 333, 13), real_numbers(4, 271, 13)
     results = []
     for name in KERNELS:
-        monkeypatch.setenv(dtw.KERNEL_VARIABLE, name)
+        monkeypatch.setenv(KERNEL_VARIABLE, name)
         path = dtw_path(reference, take, metric=metric, band=band)
         results.append((dtw_distance(reference, take, metric=metric, band=band), path.steps.tolist()))
     assert all(result == results[0] for result in results)
@@ -207,7 +208,7 @@ def feature_pairs(draw: st.DrawFn) -> tuple[NDArray[np.float32], NDArray[np.floa
 
 
 def forced(name: str) -> Any:
-    return mock.patch.dict(os.environ, {dtw.KERNEL_VARIABLE: name})
+    return mock.patch.dict(os.environ, {KERNEL_VARIABLE: name})
 
 
 @settings(max_examples=60, deadline=None)
@@ -427,20 +428,20 @@ def test_kernel_can_be_forced(kernel: str) -> None:
 
 
 def test_best_kernel_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(dtw.KERNEL_VARIABLE, raising=False)
+    monkeypatch.delenv(KERNEL_VARIABLE, raising=False)
     assert kernel_name() == (f"native {LEVELS[0]}" if LEVELS else "numpy")
 
 
 @pytest.mark.parametrize("name", ["mmx", "native", "AVX2"])
 def test_unknown_kernel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(dtw.KERNEL_VARIABLE, name)
+    monkeypatch.setenv(KERNEL_VARIABLE, name)
     with pytest.raises(ParameterError, match=f"SPEECHCMP_KERNEL: can't run '{name}'.*choose one of numpy"):
         dtw_distance(GOOD, GOOD)
 
 
 def test_numpy_without_extension(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(dtw.KERNEL_VARIABLE, raising=False)
-    monkeypatch.setattr(dtw, "_import_native", lambda: None)
+    monkeypatch.delenv(KERNEL_VARIABLE, raising=False)
+    monkeypatch.setattr(dtw, "import_native", lambda _: None)
     dtw._find_kernel.cache_clear()
     try:
         assert kernel_name() == "numpy"
@@ -484,3 +485,21 @@ def test_native_kernel_checks_every_buffer() -> None:
     for error, call in calls:
         with pytest.raises(error):
             call()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_stack_gives_what_its_sequences_give(metric: str, kernel: str) -> None:
+    assert kernel_name().endswith(kernel)
+    rng = np.random.default_rng(8)
+    ours, theirs = rng.standard_normal((3, 9, 4)).astype(np.float32), rng.standard_normal((2, 12, 4))
+    theirs[1, 3] = 0
+    pairs = [(0, 0), (2, 1), (1, 1)]
+    want = dtw_pair_distances(list(ours), list(theirs), pairs, metric=metric)
+    np.testing.assert_array_equal(dtw_pair_distances(ours, theirs, pairs, metric=metric), want)
+
+
+def test_what_is_wrong_in_a_stack_is_named() -> None:
+    stack = np.zeros((3, 5, 2), np.float32)
+    stack[1, 4, 0] = np.nan
+    with pytest.raises(ParameterError, match="take 1: nan at frame 4, dimension 0"):
+        dtw_pair_distances(np.zeros((1, 5, 2)), stack, [(0, 0)])

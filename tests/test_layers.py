@@ -13,6 +13,8 @@ import speechcmp
 PACKAGE = Path(speechcmp.__file__).parent
 FLOORS = {
     "_dtw_numpy": 0,
+    "_native": 0,
+    "_warping_numpy": 0,
     "errors": 0,
     "labels": 0,
     "summary": 0,
