@@ -231,15 +231,9 @@ def dtw_pair_distances(
     problem = _problem(kernel, [*packed, *packed_takes], metric, band)
     if not len(chosen):
         return np.empty(0)
-    sides = [item.data for item in packed], [item.data for item in packed_takes]
-
-    def run(part: NDArray[np.int64]) -> NDArray[np.float64]:
-        results = np.empty((len(part), 2))
-        kernel.module.totals(problem, *sides, part, results)
-        return results[:, 0]
-
-    totals = _run_in_threads(run, chosen, n_threads)
-    lengths = [np.array([item.n_frames for item in side]) for side in (packed, packed_takes)]
+    sides = _Sides([item.data for item in packed], [item.data for item in packed_takes])
+    totals = _run_in_threads(functools.partial(_totals, kernel, problem, sides), chosen, n_threads)
+    lengths = [np.array([item.shape[0] for item in side]) for side in (packed, packed_takes)]
     n_frames: NDArray[np.int64] = lengths[0][chosen[:, 0]] + lengths[1][chosen[:, 1]]
     return _scale(metric) * totals / n_frames
 
@@ -300,6 +294,19 @@ def _problem(
     return _dtw_numpy.Problem(kernel.level, code, _common_dims(packed), fraction, open_begin, open_end)
 
 
+class _Sides(NamedTuple):
+    references: list[Any]
+    takes: list[Any]
+
+
+def _totals(
+    kernel: _Kernel, problem: _dtw_numpy.Problem, sides: _Sides, pairs: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    results = np.empty((len(pairs), 2))
+    kernel.module.totals(problem, *sides, pairs, results)
+    return results[:, 0]
+
+
 def _run_in_threads(
     run: Callable[[NDArray[np.int64]], NDArray[np.float64]], pairs: NDArray[np.int64], n_threads: int
 ) -> NDArray[np.float64]:
@@ -342,7 +349,7 @@ def _pack_all(kernel: _Kernel, recordings: Recordings, side: str, metric: str) -
 def _pack_stack(kernel: _Kernel, stack: NDArray[Any], side: str, metric: str) -> list[_Packed]:
     """Pack sequences of one length, made ready in one go: for words ten times faster."""
     frames = _as_frames(stack.reshape(-1, stack.shape[2]), side)
-    vectors = _unit_vectors(frames) if metric == "cosine" else frames
+    vectors = unit_vectors(frames) if metric == "cosine" else frames
     n_frames, n_dims = stack.shape[1], vectors.shape[1]
     packed = [kernel.module.pack(one, n_dims) for one in vectors.reshape(-1, n_frames, n_dims)]
     for index, data in enumerate(packed):
@@ -364,7 +371,7 @@ def _common_dims(packed: Sequence[_Packed]) -> int:
 def _pack(kernel: _Kernel, features: ArrayLike, side: str, metric: str, index: int | None = None) -> _Packed:
     name = side if index is None else f"{side} {index}"
     frames = _as_frames(features, name)
-    vectors = _unit_vectors(frames) if metric == "cosine" else frames
+    vectors = unit_vectors(frames) if metric == "cosine" else frames
     n_dims = vectors.shape[1]
     data = kernel.module.pack(vectors, n_dims)
     if data is None:
@@ -387,11 +394,12 @@ def _as_frames(features: ArrayLike, name: str) -> np.ndarray[tuple[int, int], np
     return np.ascontiguousarray(frames)
 
 
-def _unit_vectors(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return frames of length 1, whose squared distance is 2 (1 - cos).
+def unit_vectors(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return frames of length 1, (n_frames, n_dims + 1), whose squared distance is 2 (1 - cos).
 
-    One dimension more is 1 for frames of zeros and 0 for all others. The squared distance, unlike 1 - dot, is
-    never negative and exactly 0 between equal frames.
+    The last dimension is 1 for frames of zeros and 0 for all others. The squared distance, unlike 1 - dot, is
+    never negative and exactly 0 between equal frames. Their distances by "sqeuclidean" are twice those of the
+    frames by "cosine".
     """
     norms = np.sqrt(np.einsum("nd,nd->n", frames, frames, dtype=np.float64))
     silent = norms == 0

@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.audio import Recording, mix_down, resample
-from speechcmp.dtw import dtw_pair_distances
+from speechcmp.dtw import dtw_pair_distances, unit_vectors
 from speechcmp.errors import ParameterError
 from speechcmp.features import Features, MfccParams, cosine_basis, log_mel_bands
 
@@ -63,7 +63,7 @@ _ROTATIONS = (0.2, 0.4, 0.6, 0.8)
 _BACKWARD_ROTATIONS = (0.0, 0.25, 0.5, 0.75)
 _ALL_WEIGHTS = np.tile(_WEIGHTS, len(_WARPS))
 _N_IMPOSTORS = len(_ROTATIONS) + len(_BACKWARD_ROTATIONS)
-_ALL_WARPS = np.array([(0, k) for k in range(len(_WARPS))])
+_ALL_WARPS = np.array([(0, 1 + k) for k in range(len(_WARPS))])
 _ALL_IMPOSTORS = np.array([pair for k in range(1, _N_IMPOSTORS + 1) for pair in ((k, 0), (0, k))])
 
 
@@ -125,12 +125,12 @@ def measure_chunk(reference: Features, take: Features) -> Measures:
     ours, theirs = reference[_speech(reference)], take[_speech(take)]
     n_steps = round(math.sqrt(len(ours) * len(theirs)) / _STEP_FRAMES)
     n_steps = min(max(n_steps, _FEWEST_STEPS), _MOST_STEPS)
-    one = _stretch(_cepstra(ours, 1), n_steps)
-    others = _stretch(_cepstra(theirs, len(_WARPS)), n_steps)
-    distances = dtw_pair_distances(one, others, _ALL_WARPS, metric="cosine", n_threads=1)
+    both = np.concatenate([_stretch(_cepstra(ours, 1), n_steps), _stretch(_cepstra(theirs, len(_WARPS)), n_steps)])
+    units = unit_vectors(both.reshape(-1, len(_WEIGHTS))).reshape(*both.shape[:2], -1)
+    distances = _distances(units, units, _ALL_WARPS)
     best = int(distances.argmin())
-    order = _impostor_frames(n_steps)
-    chance = dtw_pair_distances(one[0, order], others[best, order], _ALL_IMPOSTORS, metric="cosine", n_threads=1).mean()
+    impostors = _impostor_frames(n_steps)
+    chance = _distances(units[0, impostors], units[1 + best, impostors], _ALL_IMPOSTORS).mean()
     distance = float(distances[best])
     pause = abs((len(take) - len(theirs)) - (len(reference) - len(ours))) / len(reference)
     return Measures(distance, distance / float(chance) if chance else 1.0, len(theirs) / len(ours), pause)
@@ -199,3 +199,8 @@ def _impostor_frames(n: int) -> NDArray[np.int64]:
     frames: NDArray[np.int64] = (np.arange(n) - np.array(shifts)[:, None]) % n
     frames[1 + len(_ROTATIONS) :] = n - 1 - frames[1 + len(_ROTATIONS) :]
     return frames
+
+
+def _distances(ours: NDArray[np.float32], theirs: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return cosine distances of unit vectors."""
+    return dtw_pair_distances(ours, theirs, pairs, metric="sqeuclidean", n_threads=1) / 2
