@@ -24,7 +24,7 @@ Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _KERNEL: Any = (import_native("_warping") if wanted_kernel() != "numpy" else None) or _warping_numpy
-_BLOCK_ROWS = 256
+_BLOCK_ROWS = 64
 _REACH_FRAMES = 3000  # of a window, to either side
 _TEMPO_LIMIT = 4.0  # so that no bin is shorter than a frame
 _PAUSE_REACH = 12  # frames to either side of a cut in which silence is counted
@@ -249,7 +249,8 @@ def _sweep(problem: Problem, rows: Floats, lo: int, hi: int, entry: Prices) -> t
     cost = entry[:-1].astype(np.float64) if len(rows) else np.full(hi - lo, np.inf)
     begin = np.arange(hi - lo, dtype=np.int32)
     for start in range(0, len(rows), _BLOCK_ROWS):
-        local = np.float32(1) - rows[start : start + _BLOCK_ROWS] @ columns
+        local = rows[start : start + _BLOCK_ROWS] @ columns
+        np.subtract(1, local, out=local)
         _KERNEL.sweep(local, problem.params.detour, start > 0, cost, begin)
     return np.append(np.inf, cost), np.append(np.int32(0), begin) + np.int32(lo)
 
