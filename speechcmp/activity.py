@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from speechcmp.masks import find_runs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -289,8 +291,7 @@ def _threshold(activity: Floats, floor: NoiseFloor) -> float:
 
 def _above(activity: Floats, low: float, high: float) -> Spans:
     """Find the runs above `low` that reach `high` somewhere."""
-    change = np.flatnonzero(np.diff(activity > low, prepend=False, append=False))
-    spans = change.reshape(-1, 2)
+    spans = find_runs(activity > low)
     if not len(spans):
         return spans
     peaks = np.maximum.reduceat(np.append(activity, 0), spans.ravel())[::2]

@@ -42,6 +42,7 @@ from typing import Literal
 import numpy as np
 
 from speechcmp.errors import ParameterError
+from speechcmp.masks import find_runs
 from speechcmp.warping import AlignParams, FrameRange, Mask, Placed, Problem, Speech, Track, best_place, warp
 
 __all__ = [
@@ -205,17 +206,12 @@ def _candidates(problem: Problem, placed: Sequence[Placed | None], covered: Mask
     for chunk, (lo, hi) in enumerate(problem.windows(problem.ranges(placed))):
         known = placed[chunk]
         rows = problem.take.units[known.start : known.stop] if known else problem.rows(chunk)
-        for start, stop in _runs(~covered[lo:hi]):
+        for start, stop in find_runs(~covered[lo:hi]).tolist():
             if len(rows) and stop - start >= len(rows) * _SHORTEST:
                 place = best_place(problem, rows, lo + start, lo + stop)
                 if place.gain > (_SAME_VOICE if known else _MOVED):
                     found.append((chunk, place))
     return sorted(found, key=lambda item: -item[1].gain)
-
-
-def _runs(mask: Mask) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def _frames(problem: Problem, start: int, stop: int) -> FrameRange:
@@ -239,7 +235,7 @@ def _silent(speech: Mask) -> int:
 def _extra(problem: Problem, covered: Mask, take: Track) -> tuple[FrameRange, ...]:
     """Return what is left of each chunk of the take, if it is long enough to be a word."""
     found = []
-    for start, stop in _runs(~covered):
+    for start, stop in find_runs(~covered).tolist():
         lo, hi = int(problem.take.starts[start]), int(problem.take.stops[stop - 1])
         for chunk_start, chunk_stop in take.chunks:
             a, b = max(lo, chunk_start), min(hi, chunk_stop)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from speechcmp.errors import ParameterError
 from speechcmp.features import Features
+from speechcmp.masks import find_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,8 @@ def find_mismatches(
 
 def _merged_runs(mask: NDArray[np.bool_], widest_gap: int) -> list[tuple[int, int]]:
     """Return half-open runs of True; those no further apart than `widest_gap` are one."""
-    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
     runs: list[tuple[int, int]] = []
-    for start, stop in edges.reshape(-1, 2).tolist():
+    for start, stop in find_runs(mask).tolist():
         if runs and start - runs[-1][1] <= widest_gap:
             runs[-1] = runs[-1][0], stop
         else:

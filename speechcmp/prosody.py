@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from speechcmp.audio import Recording, mix_down, resample
 from speechcmp.errors import ParameterError
+from speechcmp.masks import find_runs
 
 Floats = NDArray[np.float32]
 Frames = NDArray[np.int64]
@@ -250,7 +251,7 @@ class _Side:
         if not len(sounding):
             return Delivery(0.0, None, None, (), None, None, None)
         onset, offset = int(sounding[0]), int(sounding[-1]) + 1
-        frames = _runs(self.pausing[onset:offset]) + onset + self.origin
+        frames = find_runs(self.pausing[onset:offset]) + onset + self.origin
         pauses = tuple((p * HOP_S, q * HOP_S) for p, q in frames.tolist())
         before = np.flatnonzero(self.sounding[:onset])
         speech_s = (offset - onset) * HOP_S
@@ -267,15 +268,10 @@ class _Side:
 
 def _long_runs(mask: Mask, n_frames: int) -> Mask:
     edges = np.zeros(len(mask) + 1, np.int8)
-    starts, stops = _runs(mask).T
+    starts, stops = find_runs(mask).T
     long = stops - starts >= n_frames
     edges[starts[long]], edges[stops[long]] = 1, -1
     return np.cumsum(edges[:-1]) > 0
-
-
-def _runs(mask: Mask) -> Frames:
-    """Return the half-open runs of True, shape (k, 2)."""
-    return np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]))).reshape(-1, 2)
 
 
 def _spread(values: Floats) -> float | None:

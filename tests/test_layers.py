@@ -14,6 +14,7 @@ PACKAGE = Path(speechcmp.__file__).parent
 FLOORS = {
     "_dtw_numpy": 0,
     "_native": 0,
+    "masks": 0,
     "_warping_numpy": 0,
     "errors": 0,
     "labels": 0,
