@@ -7,6 +7,7 @@ themselves. Everything is relative to the recording: gain changes nothing.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -162,6 +163,7 @@ def _whole_frames(source: "PcmSource", length: int) -> "Iterator[NDArray[np.inte
         yield np.concatenate([rest, np.zeros((length - len(rest), source.channels), rest.dtype)])
 
 
+@lru_cache(maxsize=8)
 def _basis(sample_rate: int, length: int) -> tuple[Floats, Floats]:
     """Cosines and sines under half a sine arch, and the matrix that pools their squares into bands.
 

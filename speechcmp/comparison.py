@@ -23,12 +23,14 @@ from speechcmp.features import (
     Features,
     Recipe,
     extract_features,
+    features_of_bands,
     find_recipe,
     frame_levels,
+    log_mel_bands,
     speech_frames,
 )
 from speechcmp.findings import ChunkPair, Comparison, DistanceMatrix, Side, Span
-from speechcmp.measures import HOP_S, measure_bands, measure_chunk
+from speechcmp.measures import HOP_S, SCORE_BANDS, measure_chunk
 from speechcmp.mismatch import find_mismatches, local_costs
 from speechcmp.prosody import ProsodyTrace, compare_prosody, trace
 from speechcmp.score import MISSING, Score, ScoreModel, combine, score
@@ -141,13 +143,15 @@ def prepare(recording: Recording, params: CompareParams) -> Prepared:
     chunks = tuple(Span(chunk.start / rate, chunk.stop / rate) for chunk in split.chunks)
     recipe = _whole_recipe(params)
     mono = resample(mix_down(split.source), recipe.sample_rate)
-    features = extract_features(mono, recipe)
     levels = frame_levels(mono.samples, recipe.mfcc.hop_length)
+    # One spectrum for both: recipes for whole recordings share the score's windows.
+    ours, bands = log_mel_bands(mono.samples, recipe.sample_rate, [recipe.mfcc, SCORE_BANDS])
+    features = features_of_bands(ours, levels, recipe)
     track = Track(features, levels, [_frames(chunk, recipe, len(features)) for chunk in chunks])
     prosody = None if params.details == "scores" else trace(mono, pitch=params.details == "pitch")
     spoken = _widen(speech_frames(levels), _MARGIN_FRAMES)
     speech = Speech.of(track, _ALIGNMENT)
-    return Prepared(split.source, chunks, speech, spoken, measure_bands(mono), prosody, split.warnings)
+    return Prepared(split.source, chunks, speech, spoken, bands, prosody, split.warnings)
 
 
 def _widen(mask: NDArray[np.bool_], n_frames: int) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 librosa is the oracle in the tests; importing it costs seconds, which a command line can't afford.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -162,10 +162,24 @@ def extract_features(recording: Recording, recipe: Recipe) -> Features:
         Time first; frame t is centered at ``t * recipe.hop_s`` seconds.
     """
     mono = resample(mix_down(recording), recipe.sample_rate)
-    features = mfcc(mono.samples, recipe.sample_rate, params=recipe.mfcc)
+    (bands,) = log_mel_bands(mono.samples, recipe.sample_rate, [recipe.mfcc])
+    return features_of_bands(bands, frame_levels(mono.samples, recipe.mfcc.hop_length), recipe)
+
+
+def features_of_bands(bands: Features, level_db: NDArray[np.floating], recipe: Recipe) -> Features:
+    """Do what `extract_features` does after the spectrum.
+
+    Parameters
+    ----------
+    bands : float32, shape (n_frames, n_mels)
+        Of `log_mel_bands`, by the recipe's analysis.
+    level_db : float, shape (n_frames,)
+        Of `frame_levels`.
+    recipe : Recipe
+    """
+    features: Features = bands @ _cepstral_basis(recipe.mfcc)
     if recipe.spread_power is not None:
-        speech = speech_frames(frame_levels(mono.samples, recipe.mfcc.hop_length))
-        features = normalize_cepstra(features, spread_power=recipe.spread_power, frames=speech)
+        features = normalize_cepstra(features, spread_power=recipe.spread_power, frames=speech_frames(level_db))
     if recipe.c0_weight != 1:
         features[:, 0] *= np.float32(recipe.c0_weight)
     if not recipe.delta_weight:
@@ -248,22 +262,36 @@ def mfcc(samples: NDArray[np.floating], sample_rate: int, *, params: MfccParams 
     Davis and Mermelstein (1980), IEEE Trans. ASSP 28(4), 357-366. Bands: Slaney (1998), Auditory Toolbox.
     """
     params = params or MfccParams()
-    cepstra: Features = log_mel_bands(samples, sample_rate, params) @ _cepstral_basis(params)
+    (bands,) = log_mel_bands(samples, sample_rate, [params])
+    cepstra: Features = bands @ _cepstral_basis(params)
     return cepstra
 
 
-def log_mel_bands(samples: NDArray[np.floating], sample_rate: int, params: MfccParams) -> Features:
-    """Compute the level of mel bands: `mfcc` before its cosine transform, with the same errors.
+def log_mel_bands(samples: NDArray[np.floating], sample_rate: int, banks: Sequence[MfccParams]) -> list[Features]:
+    """Compute the levels of mel bands: `mfcc` before its cosine transform, with the same errors.
+
+    Parameters
+    ----------
+    samples, sample_rate
+        As for `mfcc`.
+    banks : sequence of MfccParams
+        Several banks over one spectrum: alike in all but `n_mels`, `fmin` and `fmax`.
 
     Returns
     -------
-    float32, shape (n_frames, n_mels)
+    list of float32, shape (n_frames, n_mels)
         dB, time first; what is 80 dB below the loudest is raised to that.
     """
     if samples.ndim != 1 or not samples.size:
         raise ParameterError(f"samples must be (n,) with n > 0, given shape {samples.shape}")
-    filters = mel_filters(sample_rate, params.n_fft, params.n_mels, params.fmin, params.fmax)
-    power = np.concatenate([block @ filters for block in _power_spectra(samples, params)])
+    filters = [mel_filters(sample_rate, bank.n_fft, bank.n_mels, bank.fmin, bank.fmax) for bank in banks]
+    joined = np.hstack(filters)
+    power = np.concatenate([block @ joined for block in _power_spectra(samples, banks[0])])
+    edges = np.cumsum([bank.n_mels for bank in banks])[:-1]
+    return [_to_decibels(part) for part in np.split(power, edges, axis=1)]
+
+
+def _to_decibels(power: NDArray[np.float32]) -> Features:
     decibels: Features = 10 * np.log10(np.maximum(power, np.float32(_POWER_FLOOR)))
     np.maximum(decibels, decibels.max() - np.float32(_DYNAMIC_RANGE_DB), out=decibels)
     return decibels

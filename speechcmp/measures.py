@@ -48,7 +48,7 @@ from speechcmp.features import Features, MfccParams, cosine_basis, log_mel_bands
 SAMPLE_RATE = 16_000
 HOP_S = 0.01
 N_BANDS = 40
-_BANDS = MfccParams(n_fft=512, win_length=400, hop_length=160, n_mels=N_BANDS)
+SCORE_BANDS = MfccParams(n_fft=512, win_length=400, hop_length=160, n_mels=N_BANDS)
 
 _SPEECH_DB = 25.0  # below the loud frames (95th percentile); what is softer is a pause
 _REACH_FRAMES = 4  # the soft beginnings and endings of speech, to either side
@@ -103,7 +103,7 @@ def measure_bands(recording: Recording) -> Features:
         dB, time first; frame t is centered at ``t * HOP_S`` seconds.
     """
     mono = resample(mix_down(recording), SAMPLE_RATE)
-    return log_mel_bands(mono.samples, SAMPLE_RATE, _BANDS)
+    return log_mel_bands(mono.samples, SAMPLE_RATE, [SCORE_BANDS])[0]
 
 
 def measure_chunk(reference: Features, take: Features) -> Measures:
