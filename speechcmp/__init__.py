@@ -20,9 +20,10 @@ if TYPE_CHECKING:
         StoreError,
         StoreUnavailableError,
     )
-    from speechcmp.features import MfccParams, Recipe, mfcc
+    from speechcmp.features import MfccParams, mfcc
     from speechcmp.findings import ChunkPair, Comparison, Span
     from speechcmp.identification import Identified, identify
+    from speechcmp.recipes import Recipe
     from speechcmp.score import Score, ScoreModel, load_model
     from speechcmp.segment import SplitParams
     from speechcmp.store import Store, open_store
@@ -42,9 +43,10 @@ _HOMES = {
         "StoreError",
         "StoreUnavailableError",
     ),
-    "features": ("MfccParams", "Recipe", "mfcc"),
+    "features": ("MfccParams", "mfcc"),
     "findings": ("ChunkPair", "Comparison", "Span"),
     "identification": ("Identified", "identify"),
+    "recipes": ("Recipe",),
     "score": ("Score", "ScoreModel", "load_model"),
     "segment": ("SplitParams",),
     "store": ("Store", "open_store"),

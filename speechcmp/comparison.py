@@ -18,21 +18,12 @@ from speechcmp.audio import Recording, mix_down, resample
 from speechcmp.dtw import WarpingPath, dtw_distance, dtw_distances, dtw_path
 from speechcmp.errors import ParameterError
 from speechcmp.fast_dtw import fastdtw_distance
-from speechcmp.features import (
-    RECIPES,
-    Features,
-    Recipe,
-    extract_features,
-    features_of_bands,
-    find_recipe,
-    frame_levels,
-    log_mel_bands,
-    speech_frames,
-)
+from speechcmp.features import Features, frame_levels, log_mel_bands, speech_frames
 from speechcmp.findings import ChunkPair, Comparison, DistanceMatrix, Side, Span
 from speechcmp.measures import HOP_S, SCORE_BANDS, measure_chunk
 from speechcmp.mismatch import find_mismatches, local_costs
 from speechcmp.prosody import ProsodyTrace, compare_prosody, trace
+from speechcmp.recipes import RECIPES, Recipe, extract_features, features_of_bands, find_recipe
 from speechcmp.score import MISSING, Score, ScoreModel, combine, score
 from speechcmp.segment import SplitParams, segment
 

@@ -27,15 +27,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechcmp import _dtw_numpy
-from speechcmp._native import KERNEL_VARIABLE, import_native, wanted_kernel
 from speechcmp.errors import ParameterError
+from speechcmp.packing import Kernel, Packed, Recordings, current_kernel, pack, pack_all
 
 METRICS = ("l1", "l2", "sqeuclidean", "cosine")
 _METRIC_CODES = dict(zip(METRICS, (0, 1, 2, 2), strict=True))  # cosine: of unit vectors
 _CHUNKS_PER_THREAD = 8  # evens out pairs of unequal size
 _ONE_PAIR = np.zeros((1, 2), np.int64)
-
-Recordings = Sequence[ArrayLike] | NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,8 +104,8 @@ def dtw_distance(
     if open_begin:
         path = dtw_path(reference, take, metric=metric, band=band, open_begin=True, open_end=open_end)
         return path.distance
-    kernel = _kernel()
-    packed = [_pack(kernel, reference, "reference", metric), _pack(kernel, take, "take", metric)]
+    kernel = current_kernel()
+    packed = [pack(kernel, reference, "reference", metric), pack(kernel, take, "take", metric)]
     problem = _problem(kernel, packed, metric, band, open_begin=open_begin, open_end=open_end)
     first, second = packed
     results = np.empty((1, 2))
@@ -146,8 +144,8 @@ def dtw_path(
     ParameterError
         As for `dtw_distance`.
     """
-    kernel = _kernel()
-    packed = [_pack(kernel, reference, "reference", metric), _pack(kernel, take, "take", metric)]
+    kernel = current_kernel()
+    packed = [pack(kernel, reference, "reference", metric), pack(kernel, take, "take", metric)]
     problem = _problem(kernel, packed, metric, band, open_begin=open_begin, open_end=open_end)
     first, second = packed
     steps = np.empty((first.n_frames + second.n_frames - 1, 2), np.int64)
@@ -223,11 +221,11 @@ def dtw_pair_distances(
     ParameterError
         As for `dtw_distances`, or a pair is out of range.
     """
-    kernel = _kernel()
+    kernel = current_kernel()
     chosen = _check_pairs(pairs, len(references), len(takes))
     n_threads = _check_threads(n_threads)
-    packed = _pack_all(kernel, references, "reference", metric)
-    packed_takes = packed if takes is references else _pack_all(kernel, takes, "take", metric)
+    packed = pack_all(kernel, references, "reference", metric)
+    packed_takes = packed if takes is references else pack_all(kernel, takes, "take", metric)
     problem = _problem(kernel, [*packed, *packed_takes], metric, band)
     if not len(chosen):
         return np.empty(0)
@@ -249,39 +247,15 @@ def kernel_name() -> str:
     ParameterError
         The variable names a kernel that does not exist, or that this machine can't run.
     """
-    return _kernel().name
+    return current_kernel().name
 
 
-# ------------------------------------------------------------------------------------------------ kernels
-
-
-@dataclass(frozen=True, slots=True)
-class _Kernel:
-    name: str
-    level: str
-    module: Any
-
-
-def _kernel() -> _Kernel:
-    return _find_kernel(wanted_kernel())
-
-
-@functools.cache
-def _find_kernel(wanted: str) -> _Kernel:
-    native = import_native("_dtw")
-    levels: list[str] = native.levels() if native else []
-    if wanted not in {"", "numpy", *levels}:
-        offered = ", ".join(["numpy", *levels])
-        raise ParameterError(f"{KERNEL_VARIABLE}: can't run {wanted!r} on this machine; choose one of {offered}")
-    if native is None or wanted == "numpy":
-        return _Kernel("numpy", "", _dtw_numpy)
-    level = wanted or levels[0]
-    return _Kernel(f"native {level}", level, native)
+# ------------------------------------------------------------------------------------------------ problem
 
 
 def _problem(
-    kernel: _Kernel,
-    packed: Sequence["_Packed"],
+    kernel: Kernel,
+    packed: Sequence["Packed"],
     metric: str,
     band: float | None,
     *,
@@ -294,13 +268,23 @@ def _problem(
     return _dtw_numpy.Problem(kernel.level, code, _common_dims(packed), fraction, open_begin, open_end)
 
 
+def _common_dims(packed: Sequence[Packed]) -> int:
+    for other in packed:
+        if other.n_dims != packed[0].n_dims:
+            raise ParameterError(
+                f"{packed[0].name} and {other.name}: dimensions differ, given shapes {packed[0].shape} and "
+                f"{other.shape}; extract both with the same parameters"
+            )
+    return packed[0].n_dims if packed else 1
+
+
 class _Sides(NamedTuple):
     references: list[Any]
     takes: list[Any]
 
 
 def _totals(
-    kernel: _Kernel, problem: _dtw_numpy.Problem, sides: _Sides, pairs: NDArray[np.int64]
+    kernel: Kernel, problem: _dtw_numpy.Problem, sides: _Sides, pairs: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     results = np.empty((len(pairs), 2))
     kernel.module.totals(problem, *sides, pairs, results)
@@ -319,104 +303,6 @@ def _run_in_threads(
         for part, values in enumerate(pool.map(run, parts)):
             totals[part::n_parts] = values
     return totals
-
-
-# ----------------------------------------------------------------------------------------------- features
-
-
-class _Packed(NamedTuple):
-    side: str
-    nth: int | None
-    shape: tuple[int, ...]
-    data: Any
-    n_dims: int  # as the kernel sees it
-
-    @property
-    def name(self) -> str:
-        return self.side if self.nth is None else f"{self.side} {self.nth}"
-
-    @property
-    def n_frames(self) -> int:
-        return self.shape[0]
-
-
-def _pack_all(kernel: _Kernel, recordings: Recordings, side: str, metric: str) -> list[_Packed]:
-    if isinstance(recordings, np.ndarray) and recordings.ndim == 3 and recordings.size:
-        return _pack_stack(kernel, recordings, side, metric)
-    return [_pack(kernel, features, side, metric, index) for index, features in enumerate(recordings)]
-
-
-def _pack_stack(kernel: _Kernel, stack: NDArray[Any], side: str, metric: str) -> list[_Packed]:
-    """Pack sequences of one length, made ready in one go: for words ten times faster."""
-    frames = _as_frames(stack.reshape(-1, stack.shape[2]), side)
-    vectors = unit_vectors(frames) if metric == "cosine" else frames
-    n_frames, n_dims = stack.shape[1], vectors.shape[1]
-    packed = [kernel.module.pack(one, n_dims) for one in vectors.reshape(-1, n_frames, n_dims)]
-    for index, data in enumerate(packed):
-        if data is None:
-            raise ParameterError(_describe_unusable(stack[index], f"{side} {index}", metric))
-    return [_Packed(side, index, stack.shape[1:], data, n_dims) for index, data in enumerate(packed)]
-
-
-def _common_dims(packed: Sequence[_Packed]) -> int:
-    for other in packed:
-        if other.n_dims != packed[0].n_dims:
-            raise ParameterError(
-                f"{packed[0].name} and {other.name}: dimensions differ, given shapes {packed[0].shape} and "
-                f"{other.shape}; extract both with the same parameters"
-            )
-    return packed[0].n_dims if packed else 1
-
-
-def _pack(kernel: _Kernel, features: ArrayLike, side: str, metric: str, index: int | None = None) -> _Packed:
-    name = side if index is None else f"{side} {index}"
-    frames = _as_frames(features, name)
-    vectors = unit_vectors(frames) if metric == "cosine" else frames
-    n_dims = vectors.shape[1]
-    data = kernel.module.pack(vectors, n_dims)
-    if data is None:
-        raise ParameterError(_describe_unusable(frames, name, metric))
-    return _Packed(side, index, frames.shape, data, n_dims)
-
-
-def _as_frames(features: ArrayLike, name: str) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    try:
-        frames = np.asarray(features)
-    except ValueError as error:
-        raise ParameterError(f"{name}: not an array, {error}; give (n_frames, n_dims) numbers") from error
-    if frames.ndim != 2 or 0 in frames.shape:
-        raise ParameterError(f"{name}: must be (n_frames, n_dims) and not empty, given shape {frames.shape}")
-    if frames.dtype.kind not in "fiub":
-        raise ParameterError(f"{name}: must be real numbers, given dtype {frames.dtype}")
-    if frames.dtype != np.float32:
-        with np.errstate(over="ignore"):  # becomes infinite, and is reported as such
-            frames = frames.astype(np.float32)
-    return np.ascontiguousarray(frames)
-
-
-def unit_vectors(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return frames of length 1, (n_frames, n_dims + 1), whose squared distance is 2 (1 - cos).
-
-    The last dimension is 1 for frames of zeros and 0 for all others. The squared distance, unlike 1 - dot, is
-    never negative and exactly 0 between equal frames. Their distances by "sqeuclidean" are twice those of the
-    frames by "cosine".
-    """
-    norms = np.sqrt(np.einsum("nd,nd->n", frames, frames, dtype=np.float64))
-    silent = norms == 0
-    units = np.empty((len(frames), frames.shape[1] + 1), np.float32)
-    with np.errstate(invalid="ignore"):
-        np.divide(frames, (norms + silent)[:, None], out=units[:, :-1], casting="same_kind")
-    units[:, -1] = silent
-    return units
-
-
-def _describe_unusable(frames: NDArray[np.float32], name: str, metric: str) -> str:
-    largest = np.inf if metric == "cosine" else _dtw_numpy.LARGEST
-    usable = np.isfinite(frames) & (np.abs(frames) <= largest)
-    frame, dim = np.argwhere(~usable)[0]
-    value = frames[frame, dim]
-    reason = f"above {largest:g} and overflows float32 costs" if np.isfinite(value) else "not a finite number"
-    return f"{name}: {value} at frame {frame}, dimension {dim}, is {reason}; shape {frames.shape}"
 
 
 def _scale(metric: str) -> float:

@@ -41,9 +41,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.audio import Recording, mix_down, resample
-from speechcmp.dtw import dtw_pair_distances, unit_vectors
+from speechcmp.dtw import dtw_pair_distances
 from speechcmp.errors import ParameterError
 from speechcmp.features import Features, MfccParams, cosine_basis, log_mel_bands
+from speechcmp.packing import unit_vectors
 
 SAMPLE_RATE = 16_000
 HOP_S = 0.01

@@ -9,7 +9,7 @@ from signals import sentences
 from speechcmp.audio import Recording
 from speechcmp.comparison import CompareParams, compare, compare_prepared, distance_matrix, prepare
 from speechcmp.errors import AudioError, ParameterError
-from speechcmp.features import RECIPES
+from speechcmp.recipes import RECIPES
 from speechcmp.segment import SplitParams
 
 SPANS_S = [(0.7, 2.1), (3.0, 4.4), (5.4, 6.6)]

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from speechcmp import _dtw_numpy, dtw
+from speechcmp import _dtw_numpy, dtw, packing
 from speechcmp._native import KERNEL_VARIABLE, import_native
 from speechcmp.dtw import METRICS, dtw_distance, dtw_distances, dtw_pair_distances, dtw_path, kernel_name
 from speechcmp.errors import ParameterError
@@ -302,7 +302,7 @@ def test_chosen_pairs(recordings: list[NDArray[np.float32]]) -> None:
 
 
 def test_each_recording_is_packed_once(recordings: list[NDArray[np.float32]]) -> None:
-    with mock.patch.object(dtw, "_pack", wraps=dtw._pack) as pack:
+    with mock.patch.object(packing, "pack", wraps=packing.pack) as pack:
         dtw_distances(recordings, recordings)
         assert pack.call_count == len(recordings)
         dtw_distances(recordings[:2], recordings[2:])
@@ -441,13 +441,13 @@ def test_unknown_kernel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_numpy_without_extension(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(KERNEL_VARIABLE, raising=False)
-    monkeypatch.setattr(dtw, "import_native", lambda _: None)
-    dtw._find_kernel.cache_clear()
+    monkeypatch.setattr(packing, "import_native", lambda _: None)
+    packing._find_kernel.cache_clear()
     try:
         assert kernel_name() == "numpy"
         assert dtw_distance(GOOD, GOOD + 1) == 4 * 3 / 8
     finally:
-        dtw._find_kernel.cache_clear()
+        packing._find_kernel.cache_clear()
 
 
 @needs_native

@@ -11,18 +11,8 @@ from hypothesis import strategies as st
 
 from speechcmp.audio import Recording, resample
 from speechcmp.errors import ParameterError
-from speechcmp.features import (
-    RECIPES,
-    MfccParams,
-    deltas,
-    extract_features,
-    find_recipe,
-    frame_levels,
-    mel_filters,
-    mfcc,
-    normalize_cepstra,
-    speech_frames,
-)
+from speechcmp.features import MfccParams, deltas, frame_levels, mel_filters, mfcc, normalize_cepstra, speech_frames
+from speechcmp.recipes import RECIPES, extract_features, find_recipe
 
 CASES: list[dict[str, Any]] = [
     {},

@@ -22,7 +22,6 @@ from speechcmp import prosody as prosody_module
 from speechcmp.audio import Recording, load_recording
 from speechcmp.dtw import dtw_path
 from speechcmp.errors import ParameterError
-from speechcmp.features import RECIPES, extract_features
 from speechcmp.prosody import (
     FMAX_HZ,
     FMIN_HZ,
@@ -36,6 +35,7 @@ from speechcmp.prosody import (
     pitch_contour,
     trace,
 )
+from speechcmp.recipes import RECIPES, extract_features
 
 RATE = 16_000
 Array = NDArray[np.floating]
