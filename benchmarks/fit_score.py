@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from speechcmp import calibration
 from speechcmp import measures as measuring
 from speechcmp.audio import load_recording
+from speechcmp.calibration import Examples
 from speechcmp.dtw import dtw_path
 from speechcmp.features import Features
 from speechcmp.measures import Measures
-from speechcmp.score import Curve, Gate, ScoreModel, score
+from speechcmp.score import Curve, Gate, ScoreModel, TakeMeasures, score
 from speechcmp.segment import SplitParams, segment
 
 VOICES = ("joe", "slt")
@@ -110,17 +111,19 @@ def fit(data: Data, chosen: NDArray[np.bool_]) -> ScoreModel:
     """Fit to the chosen readings: the gate needs the mapping for its strictness, the mapping the gate."""
     indexes = np.flatnonzero(chosen)
 
-    def pick(*kinds: str) -> list[Measures]:
-        return [data.measures[kind, voice][k] for kind in kinds for voice in VOICES for k in indexes]
+    def pick(*kinds: str) -> list[TakeMeasures]:
+        measures = [data.measures[kind, voice][k] for kind in kinds for voice in VOICES for k in indexes]
+        return [TakeMeasures.of_chunk(one) for one in measures]
 
-    right, ratings = pick("right"), np.tile(data.ratings[indexes], len(VOICES))
-    speakers = data.speakers[indexes].tolist() * len(VOICES)
+    right, ratings = pick("right"), data.ratings[indexes].tolist() * len(VOICES)
+    rated = Examples(tuple(right), tuple(data.speakers[indexes].tolist() * len(VOICES)), tuple(ratings))
     model = replace(START, gate=Gate(9.0, 0.0, 0.0))
     for _ in range(3):
-        model = calibration.fit_mapping(right, ratings, speakers, model)
-        own = [data.own[int(k)] for k in indexes if int(k) in data.own]
+        model = calibration.calibrate(rated, base=model, base_weight=0).model
+        own = [TakeMeasures.of_chunk(data.own[int(k)]) for k in indexes if int(k) in data.own]
         shape = calibration.fit_gate(right, pick(*KINDS) + own * OWN_TIMES, model).gate
-        model = replace(model, gate=replace(shape, offset=strict_offset(shape, pick("speed"), model)))
+        speed = [data.measures["speed", voice][k] for voice in VOICES for k in indexes]
+        model = replace(model, gate=replace(shape, offset=strict_offset(shape, speed, model)))
     return model
 
 
@@ -241,7 +244,7 @@ def main() -> None:
         "sharpness, strictness and weights of fit_score.py were chosen by comparing some 100 settings on "
         "these same readings, so expect less elsewhere",
         "n_readings": data.n,
-        **model.fitted,
+        **{name: model.fitted[name] for name in ("n_ratings", "n_speakers")},
         "cross_validated": validated,
     }
     model = replace(model, fitted=fitted)

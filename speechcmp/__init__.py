@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from speechcmp.audio import AudioFile, Recording, load_recording, normalize, open_audio
+    from speechcmp.calibration import Calibrated, Examples, calibrate
     from speechcmp.chunks import Chunk, split_at_silence
     from speechcmp.comparison import CompareParams, compare
     from speechcmp.dtw import WarpingPath, dtw_distance, dtw_distances, dtw_path
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
         StoreUnavailableError,
     )
     from speechcmp.features import MfccParams, mfcc
-    from speechcmp.findings import ChunkPair, Comparison, Span
+    from speechcmp.findings import ChunkPair, Comparison, Span, Spread
     from speechcmp.identification import Identified, identify
     from speechcmp.recipes import Recipe
-    from speechcmp.score import Score, ScoreModel, load_model
+    from speechcmp.score import Score, ScoreModel, TakeMeasures, load_model, score_take
     from speechcmp.segment import SplitParams
+    from speechcmp.spread import place_in_spread, score_references
     from speechcmp.store import Store, open_store
+    from speechcmp.values import take_measures, to_dict
     from speechcmp.voting import Match
 
 _HOMES = {
     "audio": ("AudioFile", "Recording", "load_recording", "normalize", "open_audio"),
+    "calibration": ("Calibrated", "Examples", "calibrate"),
     "chunks": ("Chunk", "split_at_silence"),
     "comparison": ("CompareParams", "compare"),
     "dtw": ("WarpingPath", "dtw_distance", "dtw_distances", "dtw_path"),
@@ -44,12 +48,14 @@ _HOMES = {
         "StoreUnavailableError",
     ),
     "features": ("MfccParams", "mfcc"),
-    "findings": ("ChunkPair", "Comparison", "Span"),
+    "findings": ("ChunkPair", "Comparison", "Span", "Spread"),
     "identification": ("Identified", "identify"),
     "recipes": ("Recipe",),
-    "score": ("Score", "ScoreModel", "load_model"),
+    "score": ("Score", "ScoreModel", "TakeMeasures", "load_model", "score_take"),
     "segment": ("SplitParams",),
+    "spread": ("place_in_spread", "score_references"),
     "store": ("Store", "open_store"),
+    "values": ("take_measures", "to_dict"),
     "voting": ("Match",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -57,11 +63,13 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "AudioError",
     "AudioFile",
+    "Calibrated",
     "Chunk",
     "ChunkPair",
     "CompareParams",
     "Comparison",
     "DependencyError",
+    "Examples",
     "Identified",
     "Match",
     "MfccParams",
@@ -74,10 +82,13 @@ __all__ = [
     "Span",
     "SpeechcmpError",
     "SplitParams",
+    "Spread",
     "Store",
     "StoreError",
     "StoreUnavailableError",
+    "TakeMeasures",
     "WarpingPath",
+    "calibrate",
     "compare",
     "dtw_distance",
     "dtw_distances",
@@ -89,7 +100,12 @@ __all__ = [
     "normalize",
     "open_audio",
     "open_store",
+    "place_in_spread",
+    "score_references",
+    "score_take",
     "split_at_silence",
+    "take_measures",
+    "to_dict",
 ]
 
 

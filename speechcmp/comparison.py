@@ -129,6 +129,7 @@ def compare(reference: Recording, take: Recording, *, params: CompareParams | No
 def prepare(recording: Recording, params: CompareParams) -> Prepared:
     """Bring a recording to one loudness, split it, and extract its features; see `Prepared`."""
     find_recipe(params.recipe)
+    _check_samples(recording)
     split = segment(recording, params.split)
     rate = recording.sample_rate
     chunks = tuple(Span(chunk.start / rate, chunk.stop / rate) for chunk in split.chunks)
@@ -143,6 +144,14 @@ def prepare(recording: Recording, params: CompareParams) -> Prepared:
     spoken = _widen(speech_frames(levels), _MARGIN_FRAMES)
     speech = Speech.of(track, _ALIGNMENT)
     return Prepared(split.source, chunks, speech, spoken, bands, prosody, split.warnings)
+
+
+def _check_samples(recording: object) -> None:
+    if not isinstance(recording, Recording):
+        kind = type(recording).__name__
+        raise ParameterError(f"{recording!s:.60}: must be a Recording, given {kind}; load_recording(path) reads one")
+    if not np.isfinite(recording.samples.sum(dtype=np.float64)):
+        raise ParameterError(f"{recording.name}: some samples are not finite (NaN or infinite); cut or mend them first")
 
 
 def _widen(mask: NDArray[np.bool_], n_frames: int) -> NDArray[np.bool_]:
@@ -261,6 +270,7 @@ def _matched_pair(
     recipe = find_recipe(params.recipe)
     ours, our_frames = _features_of(reference, chunk, recipe)
     theirs, their_frames = _features_of(take, span, recipe)
+    measures = measure_chunk(_cut(reference.bands, chunk), _cut(take.bands, span))
     pair = ChunkPair(
         index=match.index,
         status="matched",
@@ -270,7 +280,8 @@ def _matched_pair(
         reordered=match.status == "reordered",
         tempo=_tempo([place]),
         pause_before_s=pauses_s,
-        score=score(measure_chunk(_cut(reference.bands, chunk), _cut(take.bands, span)), params.model),
+        score=score(measures, params.model),
+        measures=measures,
     )
     if params.details == "scores" or reference.prosody is None or take.prosody is None:
         return replace(pair, distance=_distance(ours, theirs, recipe, params))

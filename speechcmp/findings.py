@@ -1,17 +1,21 @@
 """What a comparison finds: plain values, to be shown, stored and counted."""
 
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from speechcmp.measures import Measures
 from speechcmp.mismatch import Mismatch
 from speechcmp.prosody import Prosody
 from speechcmp.score import Score
 
 Status = Literal["matched", "missing"]
+FEWEST_FOR_Z = 5  # the standard deviation of 4 is itself uncertain by 40 %
 
 
 class Span(NamedTuple):
@@ -49,6 +53,8 @@ class ChunkPair:
         Seconds between the speech before it and its own, in the reference and in the take.
     score : Score or None
         0 to 100 and its parts; None where nothing is scored.
+    measures : Measures or None
+        What the score was worked out from; None where nothing is scored, and where the take does not say it.
     worst : tuple of Mismatch
         Where the two sound least alike, up to three stretches: where to listen, not what is wrong.
     prosody : Prosody or None
@@ -65,6 +71,7 @@ class ChunkPair:
     tempo: float | None = None
     pause_before_s: tuple[float, float | None] = (0.0, None)
     score: Score | None = None
+    measures: Measures | None = None
     worst: tuple[Mismatch, ...] = ()
     prosody: Prosody | None = None
 
@@ -76,6 +83,59 @@ class Side:
     name: str
     path: Path | None
     duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Several readings of one text, and the place of a take among them; see `speechcmp.spread`.
+
+    Attributes
+    ----------
+    references : tuple of str
+        Their names; at least two.
+    take_scores : tuple of float
+        Of the take against each reference.
+    reference_scores : tuple of tuple of (float or None)
+        ``[i][j]``: of reference j, taken as a take, against reference i; None where i is j.
+    """
+
+    references: tuple[str, ...]
+    take_scores: tuple[float, ...]
+    reference_scores: tuple[tuple[float | None, ...], ...]
+
+    @property
+    def mean(self) -> float:
+        """Of the take's scores."""
+        return sum(self.take_scores) / len(self.take_scores)
+
+    @property
+    def reference_means(self) -> tuple[float, ...]:
+        """Of each reference's scores against the others."""
+        columns = [[x for x in column if x is not None] for column in zip(*self.reference_scores, strict=True)]
+        return tuple(sum(column) / len(column) for column in columns)
+
+    @property
+    def n_below(self) -> int:
+        """How many references have a lower mean than the take."""
+        return sum(mean < self.mean for mean in self.reference_means)
+
+    @property
+    def place(self) -> float:
+        """Share of the references whose mean is lower than the take's, 0 to 1; one that is equal counts half."""
+        n_equal = sum(mean == self.mean for mean in self.reference_means)
+        return (self.n_below + n_equal / 2) / len(self.references)
+
+    @property
+    def z(self) -> float | None:
+        """How far the take's mean lies from the references', in standard deviations of theirs.
+
+        Of one more reading, that is ``sqrt(1 + 1 / n)`` times the sample's. None below `FEWEST_FOR_Z`
+        references, and where all have one mean.
+        """
+        n, means = len(self.references), self.reference_means
+        if n < FEWEST_FOR_Z or len(set(means)) == 1:
+            return None
+        return (self.mean - fmean(means)) / (stdev(means) * sqrt(1 + 1 / n))
 
 
 class Copy(NamedTuple):
@@ -112,6 +172,10 @@ class Comparison:
     warnings : tuple of str
     copy : Copy or None
         Set where copies are looked for, and the take is one.
+    calibration : str or None
+        What the model of the score is called, where it is not the shipped one.
+    spread : Spread or None
+        Set where there are several references.
     """
 
     recipe: str
@@ -125,6 +189,13 @@ class Comparison:
     score: Score | None
     warnings: tuple[str, ...] = ()
     copy: Copy | None = None
+    calibration: str | None = None
+    spread: Spread | None = None
+
+    @property
+    def extra_s(self) -> float:
+        """Seconds the take says beyond the reference, repetitions included."""
+        return sum((span.duration_s for span in (*self.extra, *(span for _, span in self.repeated))), 0.0)
 
     @property
     def n_missing(self) -> int:

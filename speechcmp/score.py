@@ -3,6 +3,7 @@
 ::
 
     Measures ─► score ─► Score of the chunk ─► combine ─► Score of the recording
+    TakeMeasures ────────── score_take ─────────────────► the same
 
 1. The gate. A logistic function of `Measures.distance` and `Measures.relative` says whether the text is the
    same, and the rest of the score is multiplied by it.
@@ -64,8 +65,45 @@ class Score:
     interval: tuple[float, float]
     same_text: float
 
+    def __float__(self) -> float:
+        return self.value
+
 
 MISSING = Score(0.0, Parts(completeness=100.0), (0.0, 0.0), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeMeasures:
+    """All that the score of a whole take is worked out from; see `score_take`.
+
+    Attributes
+    ----------
+    chunks : tuple of (Measures or None)
+        One for each chunk of the reference, None for those the take does not say.
+    durations_s : tuple of float
+        Of the reference chunks.
+    pauses_s : tuple of (float, float)
+        Seconds of pause between chunks in the reference and in the take.
+    extra_s : float
+        Seconds of speech in the take that answer to nothing in the reference, repetitions included.
+    """
+
+    chunks: tuple[Measures | None, ...]
+    durations_s: tuple[float, ...]
+    pauses_s: tuple[float, float] = (0.0, 0.0)
+    extra_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_durations(len(self.chunks), self.durations_s)
+        if not all(math.isfinite(x) and x >= 0 for x in (*self.pauses_s, self.extra_s)):
+            raise ParameterError(
+                f"pauses_s {self.pauses_s} and extra_s {self.extra_s}: must be finite and not negative; give seconds"
+            )
+
+    @classmethod
+    def of_chunk(cls, measures: Measures) -> "TakeMeasures":
+        """Return a take of this one chunk and nothing else."""
+        return cls((measures,), (1.0,))
 
 
 # ------------------------------------------------------------------------------------------------- model
@@ -162,7 +200,11 @@ def _read_model(path: Path) -> ScoreModel:
     try:
         return _parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: can't be read ({error}); benchmarks/fit_score.py makes them") from error
+        raise ParameterError(f"{path}: can't be read ({_reason(error)}); speechcmp calibrate -o makes one") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _parse(text: str, name: str) -> ScoreModel:
@@ -175,7 +217,7 @@ def _parse(text: str, name: str) -> ScoreModel:
         return ScoreModel(Gate(**data["gate"]), **curves, error=(low, high), fitted=dict(data["fitted"]))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else error
-        raise ParameterError(f"{name}: no score model ({reason}); benchmarks/fit_score.py makes them") from error
+        raise ParameterError(f"{name}: no score model ({reason}); speechcmp calibrate -o makes one") from error
 
 
 _CURVES = ("sound", "timing", "pauses", "extra")
@@ -232,16 +274,28 @@ def combine(
         There are no chunks, or not as many durations, or one is not positive.
     """
     model = model or load_model()
-    if not scores or len(scores) != len(durations_s) or min(durations_s) <= 0:
-        raise ParameterError(f"{len(scores)} scores for durations {list(durations_s)[:9]}: give one each, above 0")
+    _check_durations(len(scores), durations_s)
     shares = np.array(durations_s) / sum(durations_s)
     lost = shares @ np.array([one.lost for one in scores])
     same_text = float(shares @ np.array([one.same_text for one in scores]))
-    pause = abs(pauses_s[1] - pauses_s[0]) / sum(durations_s)
-    between = np.array([model.pauses(min(pause, _MOST_PAUSE)), curve_of(model, "extra")(extra_s / sum(durations_s))])
+    between = np.array(
+        [curve_of(model, name)(value) for name, value in between_inputs(sum(durations_s), pauses_s, extra_s).items()]
+    )
     kept = max(0.0, 100 - float(lost.sum()))  # the sum may miss 100 by a rounding
     lost[3:] += between * same_text * min(1.0, kept / max(same_text * between.sum(), 1e-9))
     return _score(100 - float(lost.sum()), Parts(*lost.tolist()), same_text, model)
+
+
+def score_take(take: TakeMeasures, model: ScoreModel | None = None) -> Score:
+    """Score a whole take from its measures: `score` for each chunk, and `combine`."""
+    model = model or load_model()
+    scores = [MISSING if one is None else score(one, model) for one in take.chunks]
+    return combine(scores, take.durations_s, pauses_s=take.pauses_s, extra_s=take.extra_s, model=model)
+
+
+def _check_durations(n_chunks: int, durations_s: Sequence[float]) -> None:
+    if not n_chunks or n_chunks != len(durations_s) or not all(0 < x < math.inf for x in durations_s):
+        raise ParameterError(f"{n_chunks} chunks for durations {list(durations_s)[:9]}: give one each, above 0")
 
 
 def _score(value: float, lost: Parts, same_text: float, model: ScoreModel) -> Score:
@@ -257,6 +311,12 @@ def mapping_inputs(measures: Measures) -> dict[str, float]:
         "timing": abs(math.log(measures.tempo)),
         "pauses": min(measures.pause, _MOST_PAUSE),
     }
+
+
+def between_inputs(duration_s: float, pauses_s: tuple[float, float], extra_s: float) -> dict[str, float]:
+    """Name what the curves of what lies between the chunks are applied to; `duration_s` of all of them."""
+    pause = abs(pauses_s[1] - pauses_s[0]) / duration_s
+    return {"pauses": min(pause, _MOST_PAUSE), "extra": extra_s / duration_s}
 
 
 def curve_of(model: ScoreModel, name: str) -> Curve:
