@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from speechcmp.cli.batch import batch
+from speechcmp.cli.calibrate import calibrate
 from speechcmp.cli.compare import compare
 from speechcmp.cli.doctor import doctor
 from speechcmp.cli.identify import identify
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (split, compare, batch, index, identify, doctor):
+for verb in (split, compare, batch, calibrate, index, identify, doctor):
     app.command()(verb)
 app.add_typer(library, name="library")
 

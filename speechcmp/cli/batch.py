@@ -83,6 +83,7 @@ def batch(
         float | None,
         typer.Option("--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."),
     ] = None,
+    calibration: options.CalibrationOption = None,
     recursive: options.RecursiveOption = False,
     min_silence_len: options.MinSilenceOption = 500,
     silence_thresh: options.SilenceThreshOption = "auto",
@@ -97,6 +98,7 @@ def batch(
     from speechcmp.batch import Batch, check_params
     from speechcmp.comparison import CompareParams
     from speechcmp.results import open_results
+    from speechcmp.score import load_model
     from speechcmp.values import OVERALL_FIELDS
 
     rows = _manifest(manifest, reference, takes, recursive=recursive)
@@ -110,7 +112,8 @@ def batch(
     split = options.split_params(
         min_silence_len, silence_thresh, keep_silence, seek_step, min_chunk, max_chunk, target_dbfs, normalize
     )
-    params = CompareParams(recipe, match, dtw, band, split, details="scores")
+    model = load_model(calibration) if calibration else None
+    params = CompareParams(recipe, match, dtw, band, split, details="scores", model=model)
     check_params(params)
     _check_files(out, failures)
     with contextlib.ExitStack() as open_files:

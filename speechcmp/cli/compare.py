@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -12,6 +11,8 @@ from speechcmp.cli.inputs import as_label, as_source, expand_inputs
 from speechcmp.errors import ParameterError, SpeechcmpError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from speechcmp.comparison import CompareParams, Prepared
     from speechcmp.findings import Comparison, DistanceMatrix
 
@@ -23,6 +24,14 @@ def compare(
     takes: Annotated[list[str], typer.Argument(help="Recordings, quoted globs, folders, or - for stdin.")],
     *,
     output_format: options.FormatOption = "table",
+    also_reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also-reference",
+            metavar="REF",
+            help="Another reading of the same text, or a folder of them; repeatable. Takes are placed among all.",
+        ),
+    ] = None,
     recipe: Annotated[
         str,
         typer.Option("--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."),
@@ -50,10 +59,7 @@ def compare(
     pitch: Annotated[
         bool, typer.Option("--pitch", envvar="SPEECHCMP_PITCH", help="Compare the melody, too; takes seconds longer.")
     ] = False,
-    calibration: Annotated[
-        Path | None,
-        typer.Option("--calibration", envvar="SPEECHCMP_CALIBRATION", help="A score model of your own."),
-    ] = None,
+    calibration: options.CalibrationOption = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also where to listen, rates, pauses and what points are lost to.")
     ] = False,
@@ -76,7 +82,6 @@ def compare(
     normalize: options.NormalizeOption = True,
 ) -> int:
     """Compare takes with a reference, chunk by chunk."""
-    from speechcmp.cli import comparison_view, matrix_view
     from speechcmp.cli.output import complain
     from speechcmp.cli.progress import track
     from speechcmp.comparison import CompareParams
@@ -84,7 +89,9 @@ def compare(
     from speechcmp.score import load_model
 
     names = expand_inputs(takes, recursive=recursive)
+    others = expand_inputs(also_reference or [], recursive=recursive)
     _check(reference, names, matrix=by == "matrix", flag_copies=flag_copies, fail_under=fail_under)
+    _check_references(reference, others, names, matrix=by == "matrix")
     split = options.split_params(
         min_silence_len, silence_thresh, keep_silence, seek_step, min_chunk, max_chunk, target_dbfs, normalize
     )
@@ -97,21 +104,18 @@ def compare(
         details="pitch" if pitch else "all",
         model=load_model(calibration) if calibration else None,
     )
-    prepared = _prepare(reference, params)
+    compare_one = _comparer(reference, others, params, calibration, matrix=by == "matrix", flag_copies=flag_copies)
     results, n_failed = [], 0
     for name in track(names, total=len(names), what="Comparing"):
         try:
-            results.append(_compare_one(prepared, name, params, matrix=by == "matrix", flag_copies=flag_copies))
+            results.append(compare_one(_prepare(name, params)))
         except SpeechcmpError as error:
             if len(names) == 1 or isinstance(error, ParameterError):
                 raise
             complain(str(error))
             n_failed += 1
-    _print(results, matrix_view if by == "matrix" else comparison_view, output_format, single=len(names) == 1)
+    _print(results, output_format, matrix=by == "matrix", single=len(names) == 1, verbose=verbose)
     compared = [result for result in results if isinstance(result, Comparison)]
-    if verbose and output_format == "table":
-        for result in compared:
-            comparison_view.print_details(result)
     if n_failed:
         return 3 if results else 1
     if fail_under is not None and any(not r.score or r.score.value < fail_under for r in compared):
@@ -129,6 +133,24 @@ def _check(reference: str, takes: list[str], *, matrix: bool, flag_copies: bool,
         raise ParameterError("-: standard input can be read only once; name a file for the other side")
 
 
+def _check_references(reference: str, others: list[str], takes: list[str], *, matrix: bool) -> None:
+    """Refuse readings that would be held against themselves."""
+    if not others:
+        return
+    if matrix:
+        raise ParameterError("--by matrix: has one reference; leave out --also-reference, or use --by time or index")
+    if "-" in others:
+        raise ParameterError("--also-reference -: standard input is for the reference or a take; name a file")
+    seen = set[Path]()
+    for name in (reference, *others):
+        if Path(name).resolve() in seen:
+            raise ParameterError(f"--also-reference {name}: is a reference already; give each reading once")
+        seen.add(Path(name).resolve())
+    for name in takes:
+        if Path(name).resolve() in seen:
+            raise ParameterError(f"{name}: is a reference, too; it can't be placed among itself: leave it out")
+
+
 def _prepare(name: str, params: "CompareParams") -> "Prepared":
     from speechcmp.audio import load_recording
     from speechcmp.comparison import prepare
@@ -136,21 +158,56 @@ def _prepare(name: str, params: "CompareParams") -> "Prepared":
     return prepare(load_recording(as_source(name), mono=False, name=as_label(name)), params)
 
 
-def _compare_one(
-    reference: "Prepared", name: str, params: "CompareParams", *, matrix: bool, flag_copies: bool
-) -> "Comparison | DistanceMatrix":
+def _comparer(
+    reference: str,
+    others: list[str],
+    params: "CompareParams",
+    calibration: Path | None,
+    *,
+    matrix: bool,
+    flag_copies: bool,
+) -> "Callable[[Prepared], Comparison | DistanceMatrix]":
+    """Prepare what all takes are held against; return what is done with each of them."""
     from speechcmp.comparison import compare_prepared, matrix_prepared
 
-    take = _prepare(name, params)
-    if matrix:
-        table = matrix_prepared(reference, take, params=params)
-        _warn(table.warnings)
-        return table
-    result = compare_prepared(reference, take, params=params)
-    if flag_copies:
-        result = _flag_copy(result, reference, take)
-    _warn(result.warnings)
-    return result
+    references = [_prepare(name, params) for name in (reference, *others)]
+    place = _placer(references, params) if others else None
+
+    def compare_one(take: "Prepared") -> "Comparison | DistanceMatrix":
+        if matrix:
+            table = matrix_prepared(references[0], take, params=params)
+            _warn(table.warnings)
+            return table
+        result = compare_prepared(references[0], take, params=params)
+        if calibration:
+            result = replace(result, calibration=str(calibration))
+        if place:
+            result = place(result, take)
+        if flag_copies:
+            result = _flag_copy(result, references[0], take)
+        _warn(result.warnings)
+        return result
+
+    return compare_one
+
+
+def _placer(references: "list[Prepared]", params: "CompareParams") -> "Callable[[Comparison, Prepared], Comparison]":
+    """Score the references against one another; return what adds a take's place among them to its result."""
+    from speechcmp.agreement import REFUSED
+    from speechcmp.spread import place_in_spread, score_references
+
+    among = score_references(references, params=params)
+
+    def place(result: "Comparison", take: "Prepared") -> "Comparison":
+        spread = place_in_spread(references, take, params=params, among=among)
+        strangers = [
+            f"{name}: scores {mean:.0f} against the other references; is it the same text?"
+            for name, mean in zip(spread.references, spread.reference_means, strict=True)
+            if mean < REFUSED
+        ]
+        return replace(result, spread=spread, warnings=(*result.warnings, *strangers))
+
+    return place
 
 
 def _warn(warnings: tuple[str, ...]) -> None:
@@ -172,9 +229,10 @@ def _flag_copy(result: "Comparison", reference: "Prepared", take: "Prepared") ->
     return replace(result, copy=Copy(match.offset_s, match.confidence), warnings=(*result.warnings, text))
 
 
-def _print(results: list[Any], view: ModuleType, output_format: str, *, single: bool) -> None:
-    from speechcmp.cli import output
+def _print(results: list[Any], output_format: str, *, matrix: bool, single: bool, verbose: bool) -> None:
+    from speechcmp.cli import comparison_view, matrix_view, output
 
+    view: Any = matrix_view if matrix else comparison_view
     if output_format == "json":
         objects = [view.as_json(result) for result in results]
         output.print_json(objects[0] if single else objects)
@@ -186,3 +244,7 @@ def _print(results: list[Any], view: ModuleType, output_format: str, *, single: 
     else:
         for result in results:
             view.print_table(result)
+            if verbose and not matrix:
+                comparison_view.print_details(result)
+        if len(results) > 1 and not matrix:
+            comparison_view.print_ranking(results)

@@ -1,15 +1,14 @@
 """A `Comparison` as the contract's JSON, as CSV rows, and as a table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from speechcmp.cli.output import bar, console, new_table, number, shown
-from speechcmp.findings import ChunkPair, Comparison, Side, Span
+from speechcmp.findings import ChunkPair, Comparison, Span, Spread
 from speechcmp.prosody import Prosody
 from speechcmp.score import Score
-from speechcmp.values import overall_values, pair_values, score_values
+from speechcmp.values import to_dict
 
-SCHEMA = "speechcmp.compare/1"
 CAUSES = {
     "text": "another text",
     "sound": "sound",
@@ -17,6 +16,7 @@ CAUSES = {
     "pauses": "pauses",
     "completeness": "missing or extra speech",
 }
+_RANKED = ("rank", "take", "score", "distance", "missing", "tempo")
 CSV_COLUMNS = (
     "reference_path",
     "take_path",
@@ -34,23 +34,7 @@ CSV_COLUMNS = (
 
 def as_json(result: Comparison) -> dict[str, Any]:
     """Return the object of the ``speechcmp.compare/1`` contract."""
-    return {
-        "schema": SCHEMA,
-        "recipe": result.recipe,
-        **({"copy": result.copy._asdict()} if result.copy else {}),
-        "reference": side_json(result.reference),
-        "take": side_json(result.take),
-        "overall": {**overall_values(result), "score_parts": score_values(result.score)},
-        "chunks": [pair_values(pair) for pair in result.pairs],
-        "extra": [span._asdict() for span in result.extra],
-        "repeated": [{"index": index, **span._asdict()} for index, span in result.repeated],
-        "warnings": list(result.warnings),
-    }
-
-
-def side_json(side: Side) -> dict[str, Any]:
-    """Return a recording of a result."""
-    return {"path": side.name, "duration_s": side.duration_s}
+    return to_dict(result)
 
 
 def csv_rows(result: Comparison) -> Iterator[dict[str, Any]]:
@@ -99,7 +83,10 @@ def print_table(result: Comparison) -> None:
         out.print(f"[yellow]extra[/] in the take: {_times(span)}")
     for index, span in result.repeated:
         out.print(f"[yellow]repeated[/] in the take: chunk {index} at {_times(span)}")
-    out.print(_overall(result), "\n", soft_wrap=True)
+    out.print(_overall(result), soft_wrap=True)
+    if result.spread:
+        out.print(_place(result.spread), soft_wrap=True)
+    out.print()
 
 
 def is_doubtful(pair: ChunkPair) -> bool:
@@ -121,7 +108,8 @@ def _overall(result: Comparison) -> str:
     )
     if result.score is None:
         return f"overall: {facts}"
-    return f"overall: score [bold]{number(result.score.value, 0)}[/] of 100; {facts}\n{_explain(result.score)}"
+    model = f"; scored by {shown(result.calibration)}" if result.calibration else ""
+    return f"overall: score [bold]{number(result.score.value, 0)}[/] of 100; {facts}\n{_explain(result.score)}{model}"
 
 
 def _explain(score: Score) -> str:
@@ -132,9 +120,40 @@ def _explain(score: Score) -> str:
     return f"points lost: {causes or 'none'}; likely range {low} to {high}"
 
 
+def _place(spread: Spread) -> str:
+    """Say in words where the take falls among the references."""
+    n, n_below, means = len(spread.references), spread.n_below, spread.reference_means
+    ends = [number(end, 0) for end in (min(means), max(means))]
+    theirs = ends[0] if ends[0] == ends[1] else " to ".join(ends)
+    off = "nearer" if n_below else "farther off"
+    whom = f"{n_below} of the {n}" if 0 < n_below < n else "any of them"
+    return (
+        f"{n} references: score [bold]{number(spread.mean, 0)}[/] against them; they score {theirs} against one "
+        f"another: the take is {off} than {whom}{'; with two that says little' if n == 2 else ''}"
+    )
+
+
+def print_ranking(results: Sequence[Comparison]) -> None:
+    """Print all takes in one table, the best first."""
+    table = new_table(*((name, "left" if name == "take" else "right") for name in _RANKED))
+    for rank, result in enumerate(sorted(results, key=_by_score), start=1):
+        score = number(result.score.value, 0) if result.score else "–"
+        measured = (number(result.distance, 3), str(result.n_missing), number(result.tempo))
+        table.add_row(str(rank), shown(result.take.name), score, *measured)
+    out = console()
+    out.print("[bold]all takes, the best first[/]")
+    out.print(table)
+    out.print()
+
+
+def _by_score(result: Comparison) -> tuple[float, float]:
+    return -(result.score.value if result.score else -1.0), result.distance
+
+
 def print_details(result: Comparison) -> None:
     """Print, for every chunk found: where to listen, how it was said, and what points are lost to."""
     out = console()
+    out.print(f"[bold]{shown(result.take.name)}[/] in detail", soft_wrap=True)
     for pair in result.pairs:
         if pair.take is None or pair.score is None:
             continue

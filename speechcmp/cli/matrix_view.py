@@ -1,12 +1,16 @@
 """A `DistanceMatrix` as JSON, as CSV rows, and as a table."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from speechcmp.cli.comparison_view import SCHEMA, side_json
 from speechcmp.cli.output import console, new_table, number, shown
 from speechcmp.findings import DistanceMatrix, Span
+from speechcmp.values import SCHEMA, side_values
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_GAP = 2  # between columns
 CSV_COLUMNS = ("reference_path", "take_path", "reference_index", "take_index", "distance")
 
 
@@ -15,8 +19,8 @@ def as_json(result: DistanceMatrix) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "recipe": result.recipe,
-        "reference": {**side_json(result.reference), "chunks": _chunks(result.reference_chunks)},
-        "take": {**side_json(result.take), "chunks": _chunks(result.take_chunks)},
+        "reference": {**side_values(result.reference), "chunks": _chunks(result.reference_chunks)},
+        "take": {**side_values(result.take), "chunks": _chunks(result.take_chunks)},
         "matrix": result.distances.tolist(),
         "warnings": list(result.warnings),
     }
@@ -40,16 +44,29 @@ def csv_rows(result: DistanceMatrix) -> Iterator[dict[str, Any]]:
 
 
 def print_table(result: DistanceMatrix) -> None:
-    """Print a row a reference chunk and a column a take chunk; the nearest of each row stands out."""
-    table = new_table(("reference", "right"), *((f"take {j}", "right") for j in range(len(result.take_chunks))))
-    for i, row in enumerate(result.distances):
-        nearest = row.argmin()
-        cells = [f"[bold green]{number(x, 3)}[/]" if j == nearest else number(x, 3) for j, x in enumerate(row)]
-        table.add_row(str(i), *cells)
+    """Print a row a reference chunk and a column a take chunk; the nearest of each row stands out.
+
+    What is wider than the console is cut into blocks of columns.
+    """
     out = console()
     out.print(
         f"[bold]{shown(result.take.name)}[/] (columns) against [bold]{shown(result.reference.name)}[/] (rows)",
         soft_wrap=True,
     )
-    out.print(table)
-    out.print(f"distances: {shown(result.recipe)}; the nearest of each row is bold\n")
+    n_columns = len(result.take_chunks)
+    width = len(f"take {n_columns - 1}") + _GAP
+    n_fitting = max(1, (out.width - len("reference") - _GAP) // width)
+    for start in range(0, n_columns, n_fitting):
+        if start:
+            out.print()
+        out.print(_block(result, range(start, min(start + n_fitting, n_columns))))
+    out.print(f"distances: {shown(result.recipe)}; the nearest of each row is bold\n", soft_wrap=True)
+
+
+def _block(result: DistanceMatrix, columns: range) -> "Table":
+    table = new_table(("reference", "right"), *((f"take {j}", "right") for j in columns))
+    for i, row in enumerate(result.distances):
+        nearest = row.argmin()
+        cells = [f"[bold green]{number(row[j], 3)}[/]" if j == nearest else number(row[j], 3) for j in columns]
+        table.add_row(str(i), *cells)
+    return table

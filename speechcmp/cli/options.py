@@ -1,5 +1,6 @@
 """The options that several verbs share, each written once."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -96,6 +97,15 @@ MaxChunkOption = Annotated[
 ]
 RecursiveOption = Annotated[
     bool, typer.Option("--recursive", "-r", help="Look for recordings in the folders of a folder, too.")
+]
+CalibrationOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        envvar="SPEECHCMP_CALIBRATION",
+        metavar="MODEL",
+        help="Score by a model of your own, which speechcmp calibrate has written.",
+    ),
 ]
 DbOption = Annotated[
     str | None,
