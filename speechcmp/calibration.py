@@ -3,7 +3,7 @@
 What is rated is a whole take, so whole takes are fitted, as `score_take` combines their chunks. As long as no
 deduction meets its limit, their score is linear in the slopes, and least squares finds these. Few ratings say
 little, so the slopes there are count as 20 more. On 400 readings, by ratings changed as another rater might
-(squared; stretched), mean error on speakers that were not fitted, 12 draws:
+(squared; stretched), mean error on speakers that were not fitted (`benchmarks/calibrate.py`):
 
 ===========  =============  =============  =============  =============
 ratings      20             40             80             160

@@ -125,17 +125,19 @@ def _place(spread: Spread) -> str:
     n, n_below, means = len(spread.references), spread.n_below, spread.reference_means
     ends = [number(end, 0) for end in (min(means), max(means))]
     theirs = ends[0] if ends[0] == ends[1] else " to ".join(ends)
-    off = "nearer" if n_below else "farther off"
+    found = "nearer than" if n_below else "farther off than"
     whom = f"{n_below} of the {n}" if 0 < n_below < n else "any of them"
+    few = "; two say little" if n == 2 else ""
     return (
-        f"{n} references: score [bold]{number(spread.mean, 0)}[/] against them; they score {theirs} against one "
-        f"another: the take is {off} than {whom}{'; with two that says little' if n == 2 else ''}"
+        f"{n} references score {theirs} against one another, the take [bold]{number(spread.mean, 0)}[/] against them: "
+        f"{found} {whom}{few}"
     )
 
 
 def print_ranking(results: Sequence[Comparison]) -> None:
     """Print all takes in one table, the best first."""
     table = new_table(*((name, "left" if name == "take" else "right") for name in _RANKED))
+    table.columns[_RANKED.index("take")].overflow = "fold"  # the end of a path is its name
     for rank, result in enumerate(sorted(results, key=_by_score), start=1):
         score = number(result.score.value, 0) if result.score else "–"
         measured = (number(result.distance, 3), str(result.n_missing), number(result.tempo))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from commands import SPANS_S, Command
-from signals import sentences
+from signals import buzz, sentences
 
 from speechcmp.audio import load_recording, normalize
 from speechcmp.dtw import dtw_distance
@@ -127,6 +127,113 @@ def test_tables(speechcmp: Command, reference: Path, take: Path) -> None:
     assert matrix[1].split() == ["reference", "take", "0", "take", "1", "take", "2"]
 
 
+def test_a_matrix_of_many_chunks_fits_the_width(speechcmp: Command, tmp_path: Path) -> None:
+    path = tmp_path / "many.wav"
+    spans_s = [(0.7 * k, 0.7 * k + 0.4) for k in range(1, 24)]
+    soundfile.write(path, sentences(spans_s, 17.3, 8_000), 8_000)
+    options = ("--by", "matrix", "--min-silence-len", 200)
+    lines = speechcmp("compare", path.name, path.name, *options).out.splitlines()
+    assert max(map(len, lines)) <= 100
+    headers = [line.split()[2::2] for line in lines if line.startswith("reference  ")]
+    assert len(headers) > 1
+    assert [int(number) for header in headers for number in header] == list(range(23))
+    rows = [line.split() for line in lines if line.split() and line.split()[0] == "5"]
+    cells = [float(cell) for row in rows for cell in row[1:]]
+    matrix = speechcmp("compare", path, path, *options, "--format", "json").json["matrix"]
+    assert cells == pytest.approx(matrix[5], abs=6e-4)
+
+
+def test_details_stand_under_their_table_and_takes_are_ranked(
+    speechcmp: Command, reference: Path, take: Path, tmp_path: Path
+) -> None:
+    short = tmp_path / "short.wav"
+    soundfile.write(short, sentences(SPANS_S[:2], 5.2), 16_000)
+    names = [path.name for path in (short, take, reference)]
+    lines = speechcmp("compare", reference.name, *names, "--verbose").out.splitlines()
+    heads = [line for line in lines if line.endswith((" in detail", " against reference.wav"))]
+    assert heads == [text for name in names for text in (f"{name} against reference.wav", f"{name} in detail")]
+    ranking = [line.split() for line in lines[lines.index("all takes, the best first") + 1 :] if line]
+    assert ranking[0] == ["rank", "take", "score", "distance", "missing", "tempo"]
+    assert [int(row[0]) for row in ranking[1:]] == [1, 2, 3]
+    scores = {row[1]: float(row[2]) for row in ranking[1:]}
+    assert list(scores.values()) == sorted(scores.values(), reverse=True)
+    assert (ranking[1][1], ranking[3][1]) == ("reference.wav", "short.wav")
+    assert "best first" not in speechcmp("compare", reference, take).out
+
+
+# -------------------------------------------------------------------------------- several references
+
+
+@pytest.fixture
+def others(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / "refs" / f"{k}.wav" for k in range(2)]
+    paths[0].parent.mkdir()
+    for path, shift_s in zip(paths, (0.1, 0.3), strict=True):
+        samples = sentences([(start + shift_s, end + shift_s) for start, end in SPANS_S], 7.8, seed=7)
+        soundfile.write(path, samples, 16_000)
+    return paths
+
+
+def test_takes_are_placed_among_references(
+    speechcmp: Command, reference: Path, take: Path, others: list[Path], tmp_path: Path
+) -> None:
+    short = tmp_path / "short.wav"
+    soundfile.write(short, sentences(SPANS_S[:1], 2.5), 16_000)
+    done = speechcmp("compare", reference, take, short, "--also-reference", others[0].parent, "--format", "json")
+    assert (done.code, done.err) == (0, "")
+    for got, name in zip(done.json, (take, short), strict=True):
+        spread = got["spread"]
+        assert spread["n_references"] == 3
+        assert spread["references"] == [str(reference), *map(str, others)]
+        assert spread["take_scores"][0] == pytest.approx(got["overall"]["score"], abs=1e-5)
+        alone = speechcmp("compare", others[1], name, "--format", "json").json
+        assert spread["take_scores"][2] == pytest.approx(alone["overall"]["score"], abs=1e-5)
+        assert "spread" not in alone
+        assert spread["take_mean"] == pytest.approx(np.mean(spread["take_scores"]), abs=1e-5)
+        assert [row[k] for k, row in enumerate(spread["reference_scores"])] == [None] * 3
+        assert spread["z"] is None
+    assert done.json[1]["spread"]["place"] == 0
+    options = ("--also-reference", others[0], "--also-reference", others[1])
+    lines = speechcmp("compare", reference, short, *options).out.splitlines()
+    (told,) = [line for line in lines if line.startswith("3 references score ")]
+    assert told.endswith("farther off than any of them")
+    assert lines.index(told) == next(k for k, line in enumerate(lines) if line.startswith("points lost")) + 1
+
+
+def test_a_reference_of_another_text_is_told(
+    speechcmp: Command, reference: Path, take: Path, others: list[Path], tmp_path: Path
+) -> None:
+    stranger = tmp_path / "stranger.wav"
+    soundfile.write(stranger, buzz(4 * 16_000), 16_000)
+    options = ("--also-reference", others[0], "--also-reference", others[1], "--also-reference", stranger)
+    done = speechcmp("compare", reference, take, *options)
+    assert done.code == 0
+    assert f"{stranger}: scores " in done.err
+    assert "is it the same text?" in done.err
+    assert str(others[0]) not in done.err
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--also-reference", "reference.wav"], "--also-reference reference.wav: is a reference already"),
+        (["--also-reference", "take.flac"], "take.flac: is a reference, too"),
+        (["--also-reference", "refs/0.wav", "--by", "matrix"], "--by matrix: has one reference"),
+        (["--also-reference", "-"], "standard input is for the reference or a take"),
+        (["--also-reference", "refs/9.wav"], "refs/9.wav: no such file"),
+    ],
+)
+def test_references_that_can_not_be(
+    speechcmp: Command, reference: Path, take: Path, others: list[Path], extra: list[str], message: str
+) -> None:
+    assert reference.exists()
+    assert others
+    done = speechcmp("compare", "reference.wav", take.name, *extra)
+    assert done.code in {1, 2}
+    assert message in done.err
+    assert (done.out, done.err.count("\n")) == ("", 1)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [(["--recipe", "clasic"], "'clasic' is unknown"), (["--band", "2"], "band"), (["--by", "luck"], "luck")],
@@ -209,7 +316,12 @@ def test_calibration_of_ones_own(speechcmp: Command, reference: Path, take: Path
     path.write_text(lenient.to_json())
     ours = speechcmp("compare", reference, take, "--calibration", path, "--format", "json").json
     assert ours["overall"]["score_parts"]["lost"]["sound"] == 0
+    assert ours["calibration"] == str(path)
+    assert "calibration" not in speechcmp("compare", reference, take, "--format", "json").json
     path.write_text("{}")
     refused = speechcmp("compare", reference, take, "--calibration", path)
     assert refused.code == 2
-    assert "no score model" in refused.err
+    assert f"{path}: no score model (lacks 'schema'); speechcmp calibrate" in refused.err
+    missing = speechcmp("compare", reference, take, "--calibration", tmp_path / "none.json")
+    assert missing.code == 2
+    assert "none.json: can't be read (No such file" in missing.err
