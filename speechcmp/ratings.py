@@ -97,7 +97,7 @@ def read_results(path: str | os.PathLike[str]) -> list[Result]:
         for where, record in readers.get(path.suffix.lower(), _json_records)(path):
             results.append(_result(f"{path}: {where}", record))
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or "no UTF-8 text"
         raise ParameterError(f"{path}: can't be read ({reason}); {_MADE_BY}") from error
     if not results:
         raise ParameterError(f"{path}: no results; {_MADE_BY}")
@@ -232,7 +232,7 @@ def _table(path: Path) -> list[tuple[str, dict[str, str]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or "no UTF-8 text"
         raise ParameterError(f"{path}: can't be read ({reason}); save the ratings as UTF-8 CSV") from error
     head = text.partition("\n")[0]
     delimiter = max("\t;,", key=head.count)
@@ -246,7 +246,7 @@ def _table(path: Path) -> list[tuple[str, dict[str, str]]]:
             if not any(cells):
                 continue
             if not header:
-                header = cells
+                header = _checked_header(where, cells)
             elif len(cells) != len(header):
                 raise ParameterError(
                     f"{where}: {len(cells)} fields, and the header has {len(header)}; "
@@ -257,6 +257,13 @@ def _table(path: Path) -> list[tuple[str, dict[str, str]]]:
     except csv.Error as error:
         raise ParameterError(f"{path}: line {reader.line_num}: can't be read ({error}); save it as CSV") from error
     return rows
+
+
+def _checked_header(where: str, names: list[str]) -> list[str]:
+    twice = [name for name in names if name and names.count(name) > 1]
+    if twice:
+        raise ParameterError(f"{where}: two columns are called {twice[0]!r}; rename one")
+    return names
 
 
 # --------------------------------------------------------------------------------------------------- join

@@ -164,6 +164,7 @@ def test_spreadsheets_separate_as_they_like(tmp_path: Path) -> None:
         ("id,rating\n1,101\n", "line 2: rating is 101, not in 0 to 100; --scale"),
         ("id,rating\n1,-1\n", "line 2: rating is -1"),
         ("id,rating\n,50\n", "line 2: id is empty"),
+        ("id,rating,rating\n1,2,3\n", "line 1: two columns are called 'rating'"),
         ("id,rating\n1,2,3\n", "line 2: 3 fields, and the header has 2"),
         ('id,rating\n"1,2\n', r"can't be read \(unexpected end of data\)"),
     ],

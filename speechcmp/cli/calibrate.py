@@ -1,6 +1,5 @@
 """``speechcmp calibrate``: the score fitted to the user's own ratings, or to good and wrong takes."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -108,13 +107,9 @@ def _origin(sources: Mapping[str, Path | None], options: Mapping[str, str]) -> d
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file at once: a full disk leaves the old one."""
-    partial = path.with_name(f".{path.name}.part")
     try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)  # noqa: PTH105 - its error names the target
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise SpeechcmpError(
             f"{path}: can't be written ({error.strerror}); check the folder and the space left"
         ) from error

@@ -81,6 +81,13 @@ def test_a_model_is_written_and_says_where_it_comes_from(
     assert "few" in done.err
     assert load_model(out).gate == load_model().gate
     assert load_model(out) != load_model()
+    # Written where it should be, through a link, and over an earlier one.
+    link = tmp_path / "link.json"
+    link.symlink_to(out)
+    out.write_text("an earlier one")
+    assert speechcmp("calibrate", results, ratings, "-o", link).code == 0
+    assert link.is_symlink()
+    assert load_model(out).fitted["n_ratings"] == SIZE
 
 
 def test_another_scale_and_column_give_the_same_model(
