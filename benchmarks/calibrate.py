@@ -9,6 +9,7 @@ shipped slopes as further ratings.
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from speechcmp.score import ScoreModel, load_model, score_take
 
 SIZES = (20, 40, 80, 160)
 WEIGHTS = (0, 5, 20, 50)
-LAWS = {
+Floats = NDArray[np.float64]
+LAWS: dict[str, Callable[[Floats], Floats]] = {
     "squared": lambda rating: rating**2 / 100,
     "stretched": lambda rating: np.clip(1.5 * rating - 50, 0, 100),
 }
