@@ -5,6 +5,7 @@ to -20 dBFS) are pydub's: levels come from an RMS cut to a whole number, gain ro
 """
 
 import math
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from speechcmp.decode import BLOCK_FRAMES, MAX_SAMPLE_RATE, AudioPath, Pcm, PcmFile, as_pcm, open_pcm
 from speechcmp.errors import AudioError, ParameterError
 
+SOFTWARE = "speechcmp"  # who wrote a file, as its header tells
 MAX_SAMPLES = 1_000_000_000  # 4 GB as float32: more than 17 h of 16 kHz speech
 
 
@@ -341,17 +343,31 @@ def save_pcm(path: Path, source: AudioFile, start: int = 0, stop: int | None = N
     """
     wav = path.suffix == ".wav"
     subtype = {1: "PCM_U8" if wav else "PCM_S8", 2: "PCM_16", 4: "PCM_32" if wav else "PCM_24"}[source.sample_width]
-    partial = path.with_name(f".{path.name}.part")
+    options = {"format": path.suffix[1:].upper(), "subtype": subtype}
+    partial = path.with_name(f".{SOFTWARE}-{secrets.token_hex(8)}.part")
     try:
-        options = {"format": path.suffix[1:].upper(), "subtype": subtype}
-        # A stream, because libsndfile does not take every name that the system does.
-        with (
-            partial.open("w+b") as raw,
-            soundfile.SoundFile(raw, "w", source.sample_rate, source.channels, **options) as file,
-        ):
+        # A new file, so that no link leads astray; its descriptor, because libsndfile does not take every name
+        # that the system does, and would swallow Ctrl-C in a stream's methods.
+        with partial.open("xb+") as raw, _writing(raw.fileno(), source, options) as file:
             for block in source.pcm_blocks(start, stop):
                 file.write(block << 8 if source.sample_width == 1 else block)
         partial.replace(path)
-    except (soundfile.LibsndfileError, OSError) as error:
-        partial.unlink(missing_ok=True)
+    except (soundfile.LibsndfileError, AssertionError, OSError) as error:  # Assertion: a short write
         raise AudioError(f"{path}: can't be written ({error}); check the folder and the space left") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _writing(descriptor: int, source: AudioFile, options: dict[str, str]) -> soundfile.SoundFile:
+    file = soundfile.SoundFile(descriptor, "w", source.sample_rate, source.channels, closefd=False, **options)
+    file.software = SOFTWARE
+    return file
+
+
+def was_saved_here(path: Path) -> bool:
+    """Tell whether a recording was written by `save_pcm`, and by nobody else since."""
+    try:
+        with soundfile.SoundFile(path) as file:
+            return bool(file.software.split(" ")[0] == SOFTWARE)
+    except (soundfile.LibsndfileError, OSError):
+        return False

@@ -1,6 +1,7 @@
 """From what the user names to recordings: paths, quoted globs, folders, or ``-`` for standard input."""
 
 import glob
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,43 +19,63 @@ AUDIO_SUFFIXES = frozenset(
 def expand_inputs(names: Iterable[str], *, recursive: bool = False) -> list[str]:
     """Replace globs and folders by the recordings they stand for, sorted; everything else is kept as given.
 
+    So is one of several that stands for none: `as_source` tells why when its turn comes, and the rest is done.
+
     Raises
     ------
     AudioError
-        A folder or glob has no recording.
+        The only input is a folder or glob without a recording.
     ParameterError
-        Standard input is named twice.
+        An input is empty, or standard input is named twice.
     """
+    names = list(names)
     found: list[str] = []
     for name in names:
         if not name:
             raise ParameterError("an input is empty; name a recording, or . for the recordings of this folder")
-        path = Path(name)
-        if name != STDIN and path.is_dir():
-            found += _in_folder(path, recursive=recursive)
-        elif glob.has_magic(name) and not path.exists():
-            matches = sorted(x for x in glob.glob(name, recursive=True) if not Path(x).is_dir())  # noqa: PTH207 - absolute, too
-            if not matches:
-                raise AudioError(f"{name}: no file matches; check the pattern")
-            found += matches
-        else:
-            found.append(name)
+        matches = _matches(name, recursive=recursive)
+        if not matches and len(names) == 1:
+            raise _nothing_error(name, "name another" if recursive else "-r looks in its folders, too")
+        found += matches or [name]
     if found.count(STDIN) > 1:
         raise ParameterError("-: standard input can be read only once; name a file instead")
     return found
 
 
-def _in_folder(folder: Path, *, recursive: bool) -> list[str]:
-    entries = folder.rglob("*") if recursive else folder.iterdir()
-    paths = sorted(path for path in entries if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
-    if not paths:
-        hint = "" if recursive else "; -r looks in its folders, too"
-        raise AudioError(f"{folder}: no recording in this folder{hint}")
-    return [str(path) for path in paths]
+def _matches(name: str, *, recursive: bool) -> list[str]:
+    if name != STDIN and os.path.isdir(name):  # noqa: PTH112 - as `_is_pattern`
+        entries = Path(name).rglob("*") if recursive else Path(name).iterdir()
+        try:
+            return [str(x) for x in sorted(entries) if x.suffix.lower() in AUDIO_SUFFIXES and x.is_file()]
+        except OSError:
+            return []
+    if _is_pattern(name):
+        return sorted(x for x in glob.glob(name, recursive=True) if not os.path.isdir(x))  # noqa: PTH207, PTH112
+    return [name]
+
+
+def _is_pattern(name: str) -> bool:
+    return glob.has_magic(name) and not os.path.exists(name)  # noqa: PTH110 - Path raises for an impossible name
+
+
+def _nothing_error(name: str, hint: str) -> AudioError:
+    if _is_pattern(name):
+        return AudioError(f"{name}: no file matches; check the pattern")
+    if not os.access(name, os.R_OK | os.X_OK):
+        return AudioError(f"{name}: unreadable (permission denied); check the folder's permissions")
+    return AudioError(f"{name}: no recording in this folder; {hint}")
 
 
 def as_source(name: str) -> str | BinaryIO:
-    """Return what to open for an input: the stream of standard input, or the path itself."""
+    """Return what to open for an input: the stream of standard input, or the path itself.
+
+    Raises
+    ------
+    AudioError
+        It is a folder or glob that stands for no recording.
+    """
+    if name != STDIN and (os.path.isdir(name) or _is_pattern(name)):  # noqa: PTH112
+        raise _nothing_error(name, "name another, or -r to look in its folders")
     return sys.stdin.buffer if name == STDIN else name
 
 

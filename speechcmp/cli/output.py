@@ -60,12 +60,26 @@ def print_json_line(value: object) -> None:
     print_text(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def print_json_array(values: Iterable[object]) -> None:
+    """Print one JSON document, an array, each of its values as soon as it is there."""
+    before = "["
+    for value in values:
+        text = json.dumps(_finite(value), ensure_ascii=False, indent=1, allow_nan=False)
+        print_text(before + "\n " + text.replace("\n", "\n "))
+        before = ","
+    print_text("[]\n" if before == "[" else "\n]\n")
+
+
 def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print comma-separated rows under one header; what is not known is empty."""
+    """Print comma-separated rows under one header, each as soon as it is there; what is not known is empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows({k: "" if v is None else v for k, v in _finite(row).items()} for row in rows)
+    for row in rows:
+        writer.writerow({k: "" if v is None else v for k, v in _finite(row).items()})
+        print_text(text.getvalue())
+        text.seek(0)
+        text.truncate()
     print_text(text.getvalue())
 
 

@@ -5,19 +5,22 @@ from collections.abc import Iterable, Iterator
 from threading import Timer
 from typing import TypeVar
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from speechcmp.cli.output import console
-
 PATIENCE_S = 1.0
 T = TypeVar("T")
 
 
-def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
-    """Yield the items, showing how many are done once `PATIENCE_S` have passed."""
-    if not sys.stderr.isatty():
+def track(items: Iterable[T], *, total: int, what: str, prints: bool = False) -> Iterator[T]:
+    """Yield the items, showing how many are done once `PATIENCE_S` have passed.
+
+    A caller that `prints` as it goes needs no bar in the terminal it prints to.
+    """
+    if not sys.stderr.isatty() or (prints and sys.stdout.isatty()):
         yield from items
         return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from speechcmp.cli.output import console
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=console(stderr=True), transient=True)
     task = progress.add_task(what, total=total)

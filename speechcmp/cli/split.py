@@ -1,7 +1,8 @@
 """``speechcmp split``: where the pauses are, as a table, JSON, label files or chunk recordings."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -54,29 +55,46 @@ def split(
     normalize: options.NormalizeOption = True,
 ) -> int:
     """Split recordings at their pauses."""
-    from speechcmp.cli.output import complain
-    from speechcmp.cli.progress import track
-
     names = expand_inputs(inputs, recursive=recursive)
     params = options.split_params(
         min_silence_len, silence_thresh, keep_silence, seek_step, min_chunk, max_chunk, target_dbfs, normalize
     )
     folder = None if dry_run else out
     _check_outputs(names, output_format, folder)
-    outcomes, n_failed = [], 0
-    for name in track(names, total=len(names), what="Splitting"):
-        try:
-            outcomes.append(_split_one(name, params, folder, codec))
-        except SpeechcmpError as error:
-            if len(names) == 1 or isinstance(error, ParameterError):
-                raise
-            complain(str(error))
-            n_failed += 1
-            continue
-        if output_format in LABEL_SUFFIXES:
-            _put_labels(outcomes[-1], output_format, folder, printed=len(names) == 1)
-    _print(outcomes, output_format, single=len(names) == 1)
-    return 0 if not n_failed else 3 if outcomes else 1
+    work = _Work(names, params, folder, codec, output_format)
+    _print(work.outcomes(), output_format, single=len(names) == 1)
+    return 0 if not work.n_failed else 3 if work.n_failed < len(names) else 1
+
+
+@dataclass(slots=True)
+class _Work:
+    """The inputs, split one after the other; what can't be is told and counted."""
+
+    names: Sequence[str]
+    params: "SplitParams"
+    folder: Path | None
+    codec: Codec
+    output_format: str
+    n_failed: int = 0
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield what became of each as soon as it is known: kept by nobody, a thousand take no more memory than one."""
+        from speechcmp.cli.output import complain
+        from speechcmp.cli.progress import track
+
+        prints = self.output_format not in LABEL_SUFFIXES
+        for name in track(self.names, total=len(self.names), what="Splitting", prints=prints):
+            try:
+                outcome = _split_one(name, self.params, self.folder, self.codec)
+                if self.output_format in LABEL_SUFFIXES:
+                    _put_labels(outcome, self.output_format, self.folder, printed=len(self.names) == 1)
+            except SpeechcmpError as error:
+                if len(self.names) == 1 or isinstance(error, ParameterError):
+                    raise
+                complain(str(error))
+                self.n_failed += 1
+                continue
+            yield outcome
 
 
 def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None) -> None:
@@ -120,7 +138,24 @@ def _write_chunks(result: "Segmented[AudioFile]", folder: Path, stem: str, codec
     paths = [folder / f"{stem}-chunk{chunk.index:03}.{codec}" for chunk in result.chunks]
     for chunk, path in zip(result.chunks, paths, strict=True):
         save_pcm(path, result.source, chunk.start, chunk.stop)
+    _remove_old_chunks(folder, stem, len(paths))
     return paths
+
+
+def _remove_old_chunks(folder: Path, stem: str, n_chunks: int) -> None:
+    """Remove what an earlier run, with more chunks, has left behind: it would be taken for this one's."""
+    from speechcmp.audio import was_saved_here
+    from speechcmp.cli.output import warn
+
+    name = re.compile(re.escape(stem) + r"-chunk(\d{3,})\.(wav|flac)")
+    numbers = {path: name.fullmatch(path.name) for path in folder.iterdir()}
+    beyond = sorted(path for path, match in numbers.items() if match and int(match[1]) >= n_chunks)
+    old = [path for path in beyond if path.is_file() and not path.is_symlink() and was_saved_here(path)]
+    for path in old:
+        path.unlink(missing_ok=True)
+    if old:
+        names = old[0].name if len(old) == 1 else f"{old[0].name} to {old[-1].name}"
+        warn(f"{folder}: removed {names}, written by an earlier run with more chunks")
 
 
 def make_folder(folder: Path) -> None:
@@ -158,20 +193,21 @@ def _put_labels(outcome: Outcome, output_format: str, folder: Path | None, *, pr
             raise SpeechcmpError(f"{path}: can't be written ({error.strerror}); check the folder") from error
 
 
-def _print(outcomes: Sequence[Outcome], output_format: str, *, single: bool) -> None:
+def _print(outcomes: Iterable[Outcome], output_format: str, *, single: bool) -> None:
     from speechcmp.cli import output
 
-    if output_format == "json":
-        objects = [as_json(outcome) for outcome in outcomes]
-        output.print_json(objects[0] if single else objects)
-    elif output_format == "jsonl":
-        for outcome in outcomes:
-            output.print_json_line(as_json(outcome))
+    if output_format == "json" and single:
+        output.print_json(as_json(next(iter(outcomes))))
+    elif output_format == "json":
+        output.print_json_array(as_json(outcome) for outcome in outcomes)
     elif output_format == "csv":
         output.print_csv(CSV_COLUMNS, (row for outcome in outcomes for row in _csv_rows(outcome)))
-    elif output_format == "table":
+    else:
         for outcome in outcomes:
-            _print_table(outcome)
+            if output_format == "jsonl":
+                output.print_json_line(as_json(outcome))
+            elif output_format == "table":
+                _print_table(outcome)
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:

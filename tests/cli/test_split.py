@@ -1,10 +1,14 @@
 """``speechcmp split``."""
 
+import gc
 import io
+import os
+import subprocess
 import sys
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import parselmouth
@@ -12,6 +16,10 @@ import pytest
 import soundfile
 from commands import SPANS_S, Command
 from signals import sentences
+
+from speechcmp import audio
+from speechcmp.audio import AudioFile, open_audio
+from speechcmp.decode import PcmFile
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -225,3 +233,109 @@ def test_inputs_are_not_overwritten(speechcmp: Command, reference: Path, tmp_pat
     assert twin.read_bytes() == reference.read_bytes()
     empty = speechcmp("split", "")
     assert (empty.code, "an input is empty" in empty.err) == (2, True)
+
+
+def test_a_pattern_without_a_file_among_several_inputs(speechcmp: Command, reference: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    alone = speechcmp("split", "*.nothing", "--format", "json")
+    assert (alone.code, alone.out) == (1, "")
+    among = speechcmp("split", "*.nothing", reference, tmp_path / "empty", "--format", "jsonl")
+    assert among.code == 3
+    assert [line["recording"]["path"] for line in among.lines] == [str(reference)]
+    assert among.err.splitlines() == [
+        "speechcmp: *.nothing: no file matches; check the pattern",
+        f"speechcmp: {tmp_path / 'empty'}: no recording in this folder; name another, or -r to look in its folders",
+    ]
+    assert speechcmp("split", "*.nothing", "*.none").code == 1
+
+
+def test_a_pattern_without_a_file_ends_no_other_verb(
+    speechcmp: Command, reference: Path, take: Path, tmp_path: Path
+) -> None:
+    db = ("--db", f"sqlite:///{tmp_path}/library.db")
+    for arguments in (
+        ("index", "*.nothing", reference, *db),
+        ("identify", "*.nothing", reference, *db),
+        ("compare", reference, "*.nothing", take),
+        ("batch", "--reference", reference, "--takes", "*.nothing", "--takes", take),
+    ):
+        result = speechcmp(*arguments)
+        assert (result.code, "*.nothing" in result.err) == (3, True), arguments
+    for alone in (("index", "*.nothing", *db), ("identify", "*.nothing", *db), ("compare", reference, "*.nothing")):
+        assert speechcmp(*alone).code == 1
+
+
+def test_chunks_of_an_earlier_run_do_not_stay(speechcmp: Command, reference: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = speechcmp("split", reference, "--out", out, "-f", "json")
+    assert len(first.json["chunks"]) == 3
+    kept = ("reference-chunk007.wav", "reference-chunk9.wav", "other-chunk005.wav", "reference-chunk002.txt")
+    for name in kept:
+        (out / name).write_bytes(reference.read_bytes())
+    (out / "reference-chunk008.wav").symlink_to(out / "reference-chunk001.wav")
+    again = speechcmp("split", reference, "--out", out, "--min-chunk", 9000, "-f", "json")
+    assert len(again.json["chunks"]) == 1
+    left = {path.name for path in out.iterdir()}
+    assert left == {"reference-chunk000.wav", "reference-chunk008.wav", *kept}
+    assert "removed reference-chunk001.wav to reference-chunk002.wav" in again.err
+
+
+def test_chunks_are_written_to_new_files_with_the_usual_permissions(
+    speechcmp: Command, reference: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (out / "reference-chunk000.wav").symlink_to(victim)
+    before = os.umask(0o027)
+    try:
+        assert speechcmp("split", reference, "--out", out).code == 0
+    finally:
+        os.umask(before)
+    assert victim.read_text() == "precious"
+    assert not (out / "reference-chunk000.wav").is_symlink()
+    assert (out / "reference-chunk000.wav").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limits of this kind")
+def test_nothing_is_left_of_a_chunk_that_could_not_be_written(reference: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    limited = "import resource, sys\nresource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))\n"
+    call = f"from speechcmp.cli import main\nmain(['split', {str(reference)!r}, '--out', {str(out)!r}])"
+    done = subprocess.run([sys.executable, "-c", limited + call], capture_output=True, text=True, check=False)
+    assert (done.returncode, list(out.iterdir())) == (1, [])
+    assert "can't be written" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_recordings_are_forgotten_when_they_are_printed(
+    reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speechcmp: Command
+) -> None:
+    copies = [tmp_path / f"copy{k}.wav" for k in range(4)]
+    for copy in copies:
+        copy.write_bytes(reference.read_bytes())
+    n_held: list[int] = []
+
+    def watched(*arguments: Any, **named: Any) -> AudioFile:
+        n_held.append(sum(isinstance(item, PcmFile) for item in gc.get_objects()))
+        return open_audio(*arguments, **named)
+
+    monkeypatch.setattr(audio, "open_audio", watched)
+    for form in ("jsonl", "json", "csv", "table"):
+        assert speechcmp("split", *copies, "-f", form).code == 0
+    assert max(n_held) <= 1 + n_held[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no named pipes")
+def test_a_line_is_printed_before_the_next_input_is_there(reference: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.wav"
+    os.mkfifo(pipe)
+    for form, first in (("jsonl", "{"), ("json", "["), ("csv", "path"), ("table", "chunk")):
+        call = [sys.executable, "-m", "speechcmp", "split", str(reference), str(pipe), "-f", form]
+        with subprocess.Popen(call, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith(first)  # while it waits for somebody to fill the pipe
+            pipe.write_bytes(reference.read_bytes())
+            assert process.stdout.read()
+        assert process.returncode == 0
