@@ -12,7 +12,7 @@ import pytest
 import typer
 from commands import ROOT
 
-from speechcmp.cli import app
+from speechcmp.cli.root import app
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent

@@ -10,9 +10,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from speechcmp.errors import ParameterError
+
 EXTRAS = {
+    "dask": ("distributed", "spread a batch over a cluster"),
     "microphone": ("sounddevice", "record from the microphone"),
-    "parquet": ("pyarrow", "write results as Parquet"),
+    "parquet": ("pyarrow", "read manifests and write results as Parquet"),
 }
 
 
@@ -102,6 +105,17 @@ def _pymysql() -> Check:
     return Check("pymysql", True, f"{_version('pymysql')}: MySQL and MariaDB can be used")
 
 
+def _settings() -> Check:
+    from speechcmp.cli.settings import read_settings
+
+    try:
+        found = [str(path) for path in read_settings()]
+    except ParameterError as error:
+        what, remedy = str(error).rsplit("; ", 1)
+        return Check("settings", False, what, remedy)
+    return Check("settings", True, ", ".join(found) or "no speechcmp.toml: as built in")
+
+
 _CHECKS: tuple[Callable[[], Check], ...] = (
     _speechcmp,
     _python,
@@ -110,6 +124,7 @@ _CHECKS: tuple[Callable[[], Check], ...] = (
     _ffmpeg,
     _sqlite,
     _pymysql,
+    _settings,
 )
 
 

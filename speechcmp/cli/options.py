@@ -113,8 +113,7 @@ DbOption = Annotated[
         "--db",
         envvar="SPEECHCMP_DB",
         metavar="URL",
-        show_envvar=True,
-        help="sqlite:///FILE or mysql://user@host/name; by default a file in your data folder. "
+        help="sqlite:///FILE or mysql://user@host/name; by default SPEECHCMP_DB, or a file in your data folder. "
         "A password comes from SPEECHCMP_DB_PASSWORD or ~/.my.cnf.",
     ),
 ]

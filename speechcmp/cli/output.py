@@ -23,7 +23,8 @@ def console(*, stderr: bool = False) -> "Console":
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, soft_wrap=stderr, width=None if stream.isatty() else PLAIN_WIDTH)
+    width = None if stream.isatty() else PLAIN_WIDTH
+    return Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=stderr, width=width)
 
 
 def shown(text: object) -> str:
@@ -35,7 +36,7 @@ def shown(text: object) -> str:
 
 def complain(message: str) -> None:
     """Print an error, one line."""
-    console(stderr=True).print(f"speechcmp: {shown(message)}", style="bold red" if sys.stderr.isatty() else None)
+    console(stderr=True).print(f"speechcmp: {shown(message)}", style="bold red")
 
 
 def warn(message: str) -> None:

@@ -39,7 +39,7 @@ def split(
     *,
     output_format: Annotated[
         SplitFormat,
-        typer.Option("--format", "-f", help="How to print the chunks."),
+        typer.Option("--format", "-f", envvar="SPEECHCMP_FORMAT", help="How to print the chunks."),
     ] = "table",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write every chunk into this folder.")] = None,
     codec: Annotated[Codec, typer.Option("--codec", help="What chunks are written as.")] = "wav",

@@ -206,7 +206,7 @@ def test_warnings_say_what_to_try(speechcmp: Command, tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--min-silence-len", "0"], "min_silence_len_ms: 0"),
-        (["--min-silence-len", "half"], "integer"),
+        (["--min-silence-len", "half"], "no whole number"),
         (["--silence-thresh", "loud"], "--silence-thresh: 'loud'"),
         (["--silence-thresh", "nan"], "silence_thresh_dbfs: nan"),
         (["--keep-silence=-5"], "keep_silence_ms: -5"),
