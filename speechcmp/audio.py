@@ -95,8 +95,8 @@ class Recording:
         full_scale = 1 << (8 * self.sample_width - 1)
         for start in range(0, len(self.samples), BLOCK_FRAMES):
             block = self.samples[start : start + BLOCK_FRAMES].reshape(-1, self.channels)
-            scaled = np.clip(np.rint(block.astype(np.float64) * full_scale), -full_scale, full_scale - 1)
-            yield as_pcm(scaled, self.sample_width)
+            scaled = np.rint(np.clip(block, -1, 1).astype(np.float64) * full_scale)
+            yield as_pcm(np.minimum(scaled, full_scale - 1), self.sample_width)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

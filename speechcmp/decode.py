@@ -7,10 +7,9 @@ PCM is counted as pydub counts it, because the silence thresholds people know ar
 import io
 import os
 import stat
-import struct
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,6 +17,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from speechcmp.containers import endless_data, missing_part
 from speechcmp.errors import AudioError, DependencyError
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ MAX_STREAM_BYTES = 1 << 30  # what is read from a pipe before giving up
 MAX_FFMPEG_BYTES = 1 << 30  # pydub holds the whole decoded recording in memory
 _HEAD_BYTES = 512
 _TEXT_BYTES = frozenset({*range(32, 127), *b"\t\n\r"})
-_TAIL_BYTES = 1 << 16  # an Ogg page is shorter than this
 _WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_24": 4, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 4}
 _INTEGER_SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW"}
-_UNKNOWN_LENGTHS = {0, 0x7FFFFFFF, 0xFFFFFFFF}  # in the header of a WAV file that was written to a pipe
+_ENDLESS_FRAMES = 1 << 62
+_FIRST_FRAME_BYTES = 1 << 12  # an MP3 frame is shorter than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,23 +133,64 @@ def _open_stream(stream: BinaryIO, name: str) -> PcmFile:
 def _open_known(file: PcmFile, n_bytes: int) -> PcmFile:
     if not n_bytes:
         raise AudioError(f"{file.name}: empty (0 bytes); record or copy it again")
+    _check_whole(file, n_bytes)
     try:
         with _open_bytes(file) as raw, _open_sound(raw) as sound:
+            _check_length(sound)
+            # The length of an MP3 without a table of contents is a guess.
+            guessed = sound.format == "MP3" and not _has_table_of_contents(file)
             opened = PcmFile(
                 file.name,
                 file.path,
                 sound.samplerate,
                 sound.channels,
                 _WIDTHS.get(sound.subtype, 2),
-                sound.frames,
+                _count_frames(sound) if guessed else sound.frames,
                 sound.subtype,
                 file.data,
             )
-            kind = sound.format
     except (soundfile.LibsndfileError, RuntimeError, ArithmeticError, ValueError) as error:
         return _check(_open_with_ffmpeg(file, n_bytes, error))
-    _check_whole(opened, kind, n_bytes)
+    if not opened.n_frames:
+        with_length = _with_length(file, n_bytes)
+        return _check(opened) if with_length is None else _open_known(with_length, n_bytes)
     return _check(opened)
+
+
+def _check_length(sound: soundfile.SoundFile) -> None:
+    if sound.frames >= _ENDLESS_FRAMES:  # libsndfile finds its way only where there is an end
+        raise ValueError(f"no length in the {sound.format} header")
+
+
+def _with_length(file: PcmFile, n_bytes: int) -> PcmFile | None:
+    """Put in the length that a WAV header lacks which was written to a pipe: libsndfile takes 0 for the truth."""
+    with _open_bytes(file) as raw:
+        position = endless_data(raw, n_bytes)
+        if position is None or n_bytes > MAX_STREAM_BYTES:
+            return None
+        raw.seek(0)
+        data = bytearray(raw.read(n_bytes))
+    data[position : position + 4] = (n_bytes - position - 4).to_bytes(4, "little")
+    return replace(file, data=bytes(data))
+
+
+def _has_table_of_contents(file: PcmFile) -> bool:
+    """Look for the frame that encoders put before the first to tell how many there are."""
+    with _open_bytes(file) as raw:
+        head = raw.read(10)
+        tag = 0
+        if head[:3] == b"ID3" and len(head) == 10:
+            tag = 10 + sum((byte & 127) << (7 * (3 - k)) for k, byte in enumerate(head[6:10]))
+        raw.seek(tag)
+        first = raw.read(_FIRST_FRAME_BYTES)
+    return any(name in first for name in (b"Xing", b"Info", b"VBRI"))
+
+
+def _count_frames(sound: soundfile.SoundFile) -> int:
+    n_frames = 0
+    while n_read := len(sound.read(BLOCK_FRAMES, "int16")):
+        n_frames += n_read
+    return n_frames
 
 
 def _check(file: PcmFile) -> PcmFile:
@@ -192,7 +233,8 @@ def _quantize(samples: NDArray[np.float64], file: PcmFile) -> Pcm:
     if not np.isfinite(samples).all():
         raise AudioError(f"{file.name}: has samples that are not numbers (NaN or infinite); export it again")
     full_scale = 1 << (8 * file.sample_width - 1)
-    rounded = np.clip(np.rint(samples * full_scale), -full_scale, full_scale - 1)
+    # Clipped before, too: a float file may hold anything up to 1e308.
+    rounded = np.minimum(np.rint(np.clip(samples, -1, 1) * full_scale), full_scale - 1)
     return as_pcm(rounded, file.sample_width)
 
 
@@ -211,32 +253,12 @@ def _reason(error: Exception) -> str:
 # ---------------------------------------------------------------------------------------- truncated files
 
 
-def _check_whole(file: PcmFile, kind: str, n_bytes: int) -> None:
-    """Refuse a file that was cut short: libsndfile would take it for a shorter one."""
+def _check_whole(file: PcmFile, n_bytes: int) -> None:
+    """Refuse a file that was cut short: decoders would take it for a shorter one."""
     with _open_bytes(file) as raw:
-        if kind in {"WAV", "WAVEX"}:
-            missing = _wav_bytes_missing(raw, n_bytes)
-            if missing:
-                raise AudioError(f"{file.name}: truncated ({missing:,} bytes missing); copy or record it again")
-        elif kind == "OGG":
-            raw.seek(max(0, n_bytes - _TAIL_BYTES))
-            tail = raw.read()
-            page = tail.rfind(b"OggS")
-            if page < 0 or not tail[page + 5 : page + 6] or not tail[page + 5] & 4:
-                raise AudioError(f"{file.name}: truncated (no end-of-stream page); copy or record it again")
-
-
-def _wav_bytes_missing(raw: BinaryIO, n_bytes: int) -> int:
-    if raw.read(4) != b"RIFF":  # RIFX and RF64 are rare, and libsndfile's to read
-        return 0
-    position = 12
-    while position + 8 <= n_bytes:
-        raw.seek(position)
-        chunk, size = struct.unpack("<4sI", raw.read(8))
-        if chunk == b"data":
-            return 0 if size in _UNKNOWN_LENGTHS else max(0, position + 8 + size - n_bytes)
-        position += 8 + size + size % 2
-    return 0
+        missing = missing_part(raw, n_bytes)
+    if missing:
+        raise AudioError(f"{file.name}: truncated ({missing}); copy or record it again")
 
 
 # ---------------------------------------------------------------------------------------- ffmpeg
@@ -249,7 +271,7 @@ def _open_with_ffmpeg(file: PcmFile, n_bytes: int, first_error: Exception) -> Pc
         raise AudioError(f"{file.name}: too large for ffmpeg ({n_bytes >> 20} MiB); convert it to FLAC first")
     if which("ffmpeg") is None or which("ffprobe") is None:
         raise DependencyError(
-            f"{file.name}: no audio format libsndfile reads ({_reason(first_error)}), and ffmpeg, which "
+            f"{file.name}: not for libsndfile to read ({_reason(first_error)}), and ffmpeg, which "
             "reads m4a, aac, mp4, webm, wma and amr, is not installed; apt install ffmpeg, or brew install ffmpeg"
         )
     if _is_text(file):  # also a playlist, which would have ffmpeg open what it names

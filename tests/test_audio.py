@@ -176,6 +176,37 @@ def test_wav_written_to_a_pipe_has_no_length_and_is_read(tmp_path: Path, speech:
     np.testing.assert_array_equal(load_recording(path).samples, load_recording(speech).samples)
 
 
+@pytest.mark.parametrize("size", [b"\0\0\0\0", b"\xff\xff\xff\xff"])
+def test_wav_of_a_pipe_may_say_any_length(tmp_path: Path, speech: Path, size: bytes) -> None:
+    data = speech.read_bytes()
+    position = data.index(b"data") + 4
+    path = tmp_path / "streamed.wav"
+    path.write_bytes(data[:position] + size + data[position + 4 :])
+    for source in (path, io.BytesIO(path.read_bytes())):
+        np.testing.assert_array_equal(load_recording(source).samples, load_recording(speech).samples)
+
+
+@pytest.mark.parametrize(
+    ("form", "codec"), [("flac", "flac"), ("mp3", "libmp3lame"), ("caf", "pcm_s16be"), ("au", "pcm_s16be")]
+)
+def test_other_formats_written_to_a_pipe_are_read_whole(tmp_path: Path, speech: Path, form: str, codec: str) -> None:
+    path = tmp_path / f"streamed.{form}"
+    command = ["ffmpeg", "-v", "error", "-i", str(speech), "-c:a", codec, "-f", form, "-"]
+    path.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    recording = load_recording(path)
+    assert recording.duration_s == pytest.approx(1.0, abs=0.15 if form == "mp3" else 0)
+    assert recording.samples[-8_000:].any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_any_sound_are_clipped_without_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "huge.wav"
+    soundfile.write(path, np.array([0.25, 1e308, -1e308, 0.5]), 8_000, subtype="DOUBLE")
+    np.testing.assert_allclose(load_recording(path).samples, [0.25, 1, -1, 0.5], atol=1e-7)
+    loud = Recording(np.array([0.25, 3e38, -3e38], np.float32), 8_000)
+    np.testing.assert_array_equal(pcm_of(loud)[:, 0], [8_192, 32_767, -32_768])
+
+
 def test_channels_are_mixed_to_their_mean() -> None:
     stereo = Recording(np.array([[1.0, 0.0], [0.5, -0.5]], np.float32), 8_000)
     np.testing.assert_array_equal(mix_down(stereo).samples, [0.5, 0.0])

@@ -16,6 +16,7 @@ FLOORS = {
     "_native": 0,
     "_warping_numpy": 0,
     "agreement": 0,
+    "containers": 0,
     "errors": 0,
     "labels": 0,
     "masks": 0,
