@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from speechcmp.decode import BLOCK_FRAMES, MAX_SAMPLE_RATE, AudioPath, Pcm, PcmFile, as_pcm, open_pcm
 from speechcmp.errors import AudioError, ParameterError
 
+FULL_SCALE = 0.999
 SOFTWARE = "speechcmp"  # who wrote a file, as its header tells
 MAX_SAMPLES = 1_000_000_000  # 4 GB as float32: more than 17 h of 16 kHz speech
 
@@ -144,10 +145,15 @@ Source = TypeVar("Source", Recording, AudioFile)
 
 
 class Level(NamedTuple):
-    """Levels of a recording in dB relative to full scale; -inf for silence."""
+    """Levels of a recording in dB relative to full scale; -inf for silence.
+
+    `n_cut_off` counts the samples that lie, three or more alike in a row, at full scale: a wave whose top is
+    missing, because the microphone's gain was too high.
+    """
 
     dbfs: float
     peak_dbfs: float
+    n_cut_off: int = 0
 
 
 def open_audio(path: AudioPath, *, name: str | None = None) -> AudioFile:
@@ -230,15 +236,28 @@ def measure_level(source: PcmSource) -> Level:
 
     The RMS is cut to a whole number as in `audioop.rms`, so `dbfs` equals pydub's `AudioSegment.dBFS`.
     """
-    squares = 0
-    peak = 0
+    full_scale = 1 << (8 * source.sample_width - 1)
+    ceiling = min(math.ceil(FULL_SCALE * full_scale), full_scale - 1)
+    squares = peak = n_cut_off = 0
     for block in source.pcm_blocks():
         flat = block.reshape(-1)
         squares += sum_of_squares(flat)
-        peak = max(peak, int(flat.max()), -int(flat.min()))
-    full_scale = 1 << (8 * source.sample_width - 1)
+        loudest = max(int(flat.max()), -int(flat.min()))
+        peak = max(peak, loudest)
+        if loudest >= ceiling:
+            n_cut_off += _count_cut_off(block, ceiling)
     rms = math.isqrt(squares // (source.n_frames * source.channels))
-    return Level(_to_db(rms / full_scale), _to_db(peak / full_scale))
+    return Level(_to_db(rms / full_scale), _to_db(peak / full_scale), n_cut_off)
+
+
+def _count_cut_off(block: Pcm, ceiling: int) -> int:
+    """Count the samples in runs of three or more equal ones at or beyond the ceiling."""
+    alike = (block[1:] == block[:-1]) & ((block[1:] >= ceiling) | (block[1:] <= -ceiling))
+    threes = alike[1:] & alike[:-1]  # this sample and the next two
+    inside = np.zeros(block.shape, np.bool_)
+    for first in range(3):
+        inside[first : first + len(threes)] |= threes
+    return int(inside.sum())
 
 
 def sum_of_squares(pcm: Pcm) -> int:

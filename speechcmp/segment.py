@@ -17,6 +17,7 @@ from speechcmp.audio import (
 from speechcmp.chunks import Chunk, Split, split_recording
 from speechcmp.errors import ParameterError
 
+CUT_OFF_SHARE = 1e-3  # of the speech; below that it is a click or two
 AUDIBLE_CLIPPING = 1e-4  # of the samples; below that nobody hears it
 
 
@@ -102,8 +103,19 @@ def segment(source: Source, params: SplitParams) -> Segmented[Source]:
         split.chunks,
         split.noise_floor_dbfs - gain_db,
         split.silence_thresh_dbfs,
-        (*split.warnings, *_clipping_warning(leveled, level.peak_dbfs + gain_db, params)),
+        (
+            *split.warnings,
+            *_cut_off_warning(source, level, split),
+            *_clipping_warning(leveled, level.peak_dbfs + gain_db, params),
+        ),
     )
+
+
+def _cut_off_warning(source: Recording | AudioFile, level: Level, split: Split) -> Iterator[str]:
+    n_spoken = sum(chunk.stop - chunk.start for chunk in split.chunks) * source.channels
+    if n_spoken and level.n_cut_off > CUT_OFF_SHARE * n_spoken:
+        share = min(100 * level.n_cut_off / n_spoken, 100)
+        yield f"clipped: {share:.1f} % of the speech is cut off at full scale; record again with a lower gain"
 
 
 def _clipping_warning(leveled: Recording | AudioFile, peak_dbfs: float, params: SplitParams) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """pydub is the oracle of levels and gain, librosa of resampling; files are real ones, whole and broken."""
 
 import io
+import itertools
 import os
 import shutil
 import struct
@@ -103,7 +104,30 @@ def test_gain_equals_pydub_on_any_samples(pcm: list[int], gain_db: float) -> Non
 
 def test_silence_has_no_level() -> None:
     level = measure_level(Recording(np.zeros(10, np.float32), 8_000))
-    assert level == (-np.inf, -np.inf)
+    assert level == (-np.inf, -np.inf, 0)
+
+
+def count_cut_off_slowly(values: list[int], ceiling: int) -> int:
+    runs = [list(run) for _, run in itertools.groupby(values)]
+    return sum(len(run) for run in runs if len(run) >= 3 and abs(run[0]) >= ceiling)
+
+
+@given(st.lists(st.sampled_from([-32_768, -32_767, -32_735, 0, 32_735, 32_736, 32_767]), min_size=1, max_size=30))
+def test_samples_cut_off_are_counted(pcm: list[int]) -> None:
+    left = np.array(pcm, np.int16)
+    both = np.stack([left, left[::-1] // 2], axis=1)
+    recording = Recording((both / 32_768).astype(np.float32), 8_000)
+    assert measure_level(recording).n_cut_off == count_cut_off_slowly(pcm, 32_736)
+
+
+@pytest.mark.parametrize("subtype", WIDTHS)
+def test_a_loud_tone_is_not_cut_off_but_a_louder_one(tmp_path: Path, subtype: str) -> None:
+    tone = np.sin(2 * np.pi * 310 * np.arange(16_000) / 16_000)
+    for gain in (0.9999, 1.6):
+        soundfile.write(tmp_path / "tone.wav", np.clip(gain * tone, -1, 1), 16_000, subtype=subtype)
+        n_cut_off = measure_level(open_audio(tmp_path / "tone.wav")).n_cut_off
+        share = 0 if gain < 1 else 1 - 2 * np.arcsin(1 / gain) / np.pi
+        assert n_cut_off / 16_000 == pytest.approx(share, abs=0.06)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg", "opus", "aiff"])

@@ -202,6 +202,19 @@ def test_warnings_say_what_to_try(speechcmp: Command, tmp_path: Path) -> None:
     assert "samples are clipped at -1 dBFS" in loud.err
 
 
+def test_recordings_that_were_too_loud(speechcmp: Command, reference: Path, tmp_path: Path) -> None:
+    samples = soundfile.read(reference)[0]
+    samples /= np.abs(samples).max()
+    path = tmp_path / "loud.wav"
+    soundfile.write(path, np.clip(3 * samples, -1, 1), 16_000)
+    for arguments in (["split", path], ["compare", reference, path]):
+        result = speechcmp(*arguments, "--format", "json")
+        assert len(result.json["warnings"]) == 1
+        assert "% of the speech is cut off at full scale; record again with a lower gain" in result.err
+    soundfile.write(path, 0.9999 * samples, 16_000)
+    assert speechcmp("split", path, "--format", "json").err == ""
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
