@@ -20,7 +20,8 @@ from speechcmp.errors import AudioError, ParameterError
 
 FULL_SCALE = 0.999
 SOFTWARE = "speechcmp"  # who wrote a file, as its header tells
-MAX_SAMPLES = 1_000_000_000  # 4 GB as float32: more than 17 h of 16 kHz speech
+MAX_SAMPLES = 1_000_000_000  # 4 GB as float32
+MAX_DURATION_S = 4 * 3600  # what is made of a recording in memory takes several times as much
 
 
 class PcmSource(Protocol):
@@ -205,8 +206,12 @@ def load_recording(
         The format needs ffmpeg, which is not installed.
     """
     file = open_audio(path, name=name)
-    if file.n_frames * file.channels > MAX_SAMPLES:
-        raise AudioError(f"{file.name}: too long ({file.duration_s / 3600:.1f} h); cut it into parts first")
+    n_samples = file.n_frames * file.channels
+    if file.duration_s > MAX_DURATION_S or n_samples > MAX_SAMPLES:
+        raise AudioError(
+            f"{file.name}: too long for memory ({file.duration_s / 3600:.1f} h, {n_samples:,} samples; "
+            f"at most {MAX_DURATION_S // 3600} h and {MAX_SAMPLES:,}); cut it into parts first"
+        )
     recording = to_recording(file)
     if not recording.samples.any():
         raise silent_error(file.name)
@@ -300,10 +305,14 @@ def apply_gain(source: Source, gain_db: float) -> Source:
     if isinstance(source, AudioFile):
         return replace(source, gain=source.gain * factor)
     full_scale = 1 << (8 * source.sample_width - 1)
-    scaled = np.floor(source.samples.astype(np.float64) * (full_scale * factor))
-    clipped = (scaled < -full_scale) | (scaled > full_scale - 1)
-    samples = np.clip(scaled, -full_scale, full_scale - 1) / full_scale
-    return replace(source, samples=samples.astype(np.float32), n_clipped=int(clipped.sum()))
+    samples = np.empty_like(source.samples)
+    n_clipped = 0
+    for start in range(0, len(samples), BLOCK_FRAMES):  # in float64 an hour would take a gigabyte
+        block = source.samples[start : start + BLOCK_FRAMES]
+        scaled = np.floor(block.astype(np.float64) * (full_scale * factor))
+        n_clipped += int(((scaled < -full_scale) | (scaled > full_scale - 1)).sum())
+        samples[start : start + BLOCK_FRAMES] = np.clip(scaled, -full_scale, full_scale - 1) / full_scale
+    return replace(source, samples=samples, n_clipped=n_clipped)
 
 
 def amplify_pcm(block: Pcm, factor: float, sample_width: int) -> Pcm:

@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -229,6 +230,29 @@ def test_numbers_beyond_any_sound_are_clipped_without_a_word(tmp_path: Path) -> 
     np.testing.assert_allclose(load_recording(path).samples, [0.25, 1, -1, 0.5], atol=1e-7)
     loud = Recording(np.array([0.25, 3e38, -3e38], np.float32), 8_000)
     np.testing.assert_array_equal(pcm_of(loud)[:, 0], [8_192, 32_767, -32_768])
+
+
+def test_recordings_too_long_for_memory_are_refused_and_split_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "day.flac"
+    soundfile.write(path, (np.arange(5 * 3600 * 100) % 99).astype(np.int16), 100)
+    with pytest.raises(
+        AudioError, match=r"day\.flac: too long for memory \(5\.0 h.* at most 4 h .*; cut it into parts first"
+    ):
+        load_recording(path)
+    assert measure_level(open_audio(path)).peak_dbfs < 0
+
+
+def test_gain_of_a_long_recording_takes_little_memory() -> None:
+    recording = Recording(np.resize(buzz(8_000), 8 * BLOCK_FRAMES + 3), 16_000)
+    tracemalloc.start()
+    try:
+        louder = apply_gain(recording, 6.0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * recording.samples.nbytes
+    want = np.clip(np.floor(recording.samples.astype(np.float64) * 32_768 * 10 ** (6 / 20)), -32_768, 32_767)
+    np.testing.assert_array_equal(louder.samples * 32_768, want)
 
 
 def test_channels_are_mixed_to_their_mean() -> None:
