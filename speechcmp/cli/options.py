@@ -1,7 +1,10 @@
 """The options that several verbs share, each written once."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -123,15 +126,31 @@ JobsOption = Annotated[
 ]
 
 
+def with_split_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the splitting options, which it gets as one argument: ``split``, the `SplitParams`."""
+    shared = inspect.signature(split_params).parameters
+    own = [x for x in inspect.signature(command).parameters.values() if x.name != "split"]
+
+    @functools.wraps(command)
+    def with_options(**values: Any) -> int:  # noqa: ANN401 - whatever the command has
+        given = {name: values.pop(name) for name in shared}
+        return command(**values, split=split_params(**given))
+
+    parameters = [*own, *(x.replace(kind=x.KEYWORD_ONLY) for x in shared.values())]
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {x.name: x.annotation for x in parameters}
+    return with_options
+
+
 def split_params(
-    min_silence_len: int,
-    silence_thresh: str,
-    keep_silence: int,
-    seek_step: int,
-    min_chunk: int | None,
-    max_chunk: int | None,
-    target_dbfs: float,
-    normalize: bool,
+    min_silence_len: MinSilenceOption = 500,
+    silence_thresh: SilenceThreshOption = "auto",
+    keep_silence: KeepSilenceOption = 100,
+    seek_step: SeekStepOption = 1,
+    min_chunk: MinChunkOption = None,
+    max_chunk: MaxChunkOption = None,
+    target_dbfs: TargetOption = -20.0,
+    normalize: NormalizeOption = True,
 ) -> "SplitParams":
     """Turn the splitting options into parameters.
 

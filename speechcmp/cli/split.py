@@ -34,6 +34,7 @@ class Outcome:
     chunk_paths: Sequence[Path]
 
 
+@options.with_split_options
 def split(
     inputs: Annotated[list[str], typer.Argument(help="Recordings, quoted globs, folders, or - for stdin.")],
     *,
@@ -45,23 +46,13 @@ def split(
     codec: Annotated[Codec, typer.Option("--codec", help="What chunks are written as.")] = "wav",
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Write nothing, only tell.")] = False,
     recursive: options.RecursiveOption = False,
-    min_silence_len: options.MinSilenceOption = 500,
-    silence_thresh: options.SilenceThreshOption = "auto",
-    keep_silence: options.KeepSilenceOption = 100,
-    seek_step: options.SeekStepOption = 1,
-    min_chunk: options.MinChunkOption = None,
-    max_chunk: options.MaxChunkOption = None,
-    target_dbfs: options.TargetOption = -20.0,
-    normalize: options.NormalizeOption = True,
+    split: "SplitParams",
 ) -> int:
     """Split recordings at their pauses."""
     names = expand_inputs(inputs, recursive=recursive)
-    params = options.split_params(
-        min_silence_len, silence_thresh, keep_silence, seek_step, min_chunk, max_chunk, target_dbfs, normalize
-    )
     folder = None if dry_run else out
     _check_outputs(names, output_format, folder)
-    work = _Work(names, params, folder, codec, output_format)
+    work = _Work(names, split, folder, codec, output_format)
     _print(work.outcomes(), output_format, single=len(names) == 1)
     return 0 if not work.n_failed else 3 if work.n_failed < len(names) else 1
 

@@ -248,6 +248,21 @@ def test_every_option_has_a_variable_and_a_key() -> None:
         assert root.defaults_from(settings)[verb]
 
 
+def test_the_splitting_options_are_the_same_everywhere(speechcmp: Command, reference: Path) -> None:
+    found = {verb: speechcmp(verb, "--help").out.split("Splitting")[1] for verb in ("split", "compare", "batch")}
+    assert found["split"].count(" --") == 9  # --no-normalize is the ninth
+    assert found["split"] == found["compare"] == found["batch"]
+    given = ("--min-silence-len", 300, "--keep-silence", 30, "--target-dbfs", -25)
+    split, compared = (
+        speechcmp(*verb, *given, "-f", "json").json
+        for verb in ((("split", reference), ("compare", reference, reference)))
+    )
+    assert split["params"]["min_silence_len_ms"] == 300
+    assert split["params"]["target_dbfs"] == -25
+    spans = [(chunk["start_s"], chunk["end_s"]) for chunk in split["chunks"]]
+    assert [tuple(chunk["reference"].values()) for chunk in compared["chunks"]] == spans
+
+
 def test_options_of_one_name_are_of_one_kind() -> None:
     kinds: dict[str, set[str]] = {}
     for verb, option, param in root.all_options(root.command()):
