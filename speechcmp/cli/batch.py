@@ -17,11 +17,13 @@ from speechcmp.errors import ParameterError, SpeechcmpError
 if TYPE_CHECKING:
     from speechcmp.batch import Batch, Outcome
     from speechcmp.manifest import Manifest
+    from speechcmp.segment import SplitParams
     from speechcmp.tasks import Failure
 
 INTERRUPTED = 130
 
 
+@options.with_split_options
 def batch(
     manifest: Annotated[
         str | None,
@@ -85,14 +87,7 @@ def batch(
     ] = None,
     calibration: options.CalibrationOption = None,
     recursive: options.RecursiveOption = False,
-    min_silence_len: options.MinSilenceOption = 500,
-    silence_thresh: options.SilenceThreshOption = "auto",
-    keep_silence: options.KeepSilenceOption = 100,
-    seek_step: options.SeekStepOption = 1,
-    min_chunk: options.MinChunkOption = None,
-    max_chunk: options.MaxChunkOption = None,
-    target_dbfs: options.TargetOption = -20.0,
-    normalize: options.NormalizeOption = True,
+    split: "SplitParams",
 ) -> int:
     """Compare many takes with their references; goes on past bad files, and resumes after a kill."""
     from speechcmp.batch import Batch, check_params
@@ -109,9 +104,6 @@ def batch(
     checked = rows.check()
     if by is not None and by not in {"reference", "take", *checked.carried}:
         raise ParameterError(f"--by: no column {by!r}; choose one of reference, take, {', '.join(checked.carried)}")
-    split = options.split_params(
-        min_silence_len, silence_thresh, keep_silence, seek_step, min_chunk, max_chunk, target_dbfs, normalize
-    )
     model = load_model(calibration) if calibration else None
     params = CompareParams(recipe, match, dtw, band, split, details="scores", model=model)
     check_params(params)

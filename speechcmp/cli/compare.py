@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from speechcmp.comparison import CompareParams, Prepared
     from speechcmp.findings import Comparison, DistanceMatrix
+    from speechcmp.segment import SplitParams
 
 BELOW = 4
 
 
+@options.with_split_options
 def compare(
     reference: Annotated[str, typer.Argument(help="The recording to be compared with; - for stdin.")],
     takes: Annotated[list[str], typer.Argument(help="Recordings, quoted globs, folders, or - for stdin.")],
@@ -72,14 +74,7 @@ def compare(
         ),
     ] = False,
     recursive: options.RecursiveOption = False,
-    min_silence_len: options.MinSilenceOption = 500,
-    silence_thresh: options.SilenceThreshOption = "auto",
-    keep_silence: options.KeepSilenceOption = 100,
-    seek_step: options.SeekStepOption = 1,
-    min_chunk: options.MinChunkOption = None,
-    max_chunk: options.MaxChunkOption = None,
-    target_dbfs: options.TargetOption = -20.0,
-    normalize: options.NormalizeOption = True,
+    split: "SplitParams",
 ) -> int:
     """Compare takes with a reference, chunk by chunk."""
     from speechcmp.cli.output import complain
@@ -92,9 +87,6 @@ def compare(
     others = expand_inputs(also_reference or [], recursive=recursive)
     _check(reference, names, matrix=by == "matrix", flag_copies=flag_copies, fail_under=fail_under)
     _check_references(reference, others, names, matrix=by == "matrix")
-    split = options.split_params(
-        min_silence_len, silence_thresh, keep_silence, seek_step, min_chunk, max_chunk, target_dbfs, normalize
-    )
     params = CompareParams(
         recipe=recipe,
         by="index" if by == "index" else "time",

@@ -143,6 +143,7 @@ def with_split_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def split_params(
+    *,
     min_silence_len: MinSilenceOption = 500,
     silence_thresh: SilenceThreshOption = "auto",
     keep_silence: KeepSilenceOption = 100,
