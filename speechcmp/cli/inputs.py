@@ -19,7 +19,7 @@ AUDIO_SUFFIXES = frozenset(
 def expand_inputs(names: Iterable[str], *, recursive: bool = False) -> list[str]:
     """Replace globs and folders by the recordings they stand for, sorted; everything else is kept as given.
 
-    So is one of several that stands for none: `as_source` tells why when its turn comes, and the rest is done.
+    So is one of several that stands for none: opening it tells so when its turn comes, and the rest is done.
 
     Raises
     ------
@@ -44,8 +44,8 @@ def expand_inputs(names: Iterable[str], *, recursive: bool = False) -> list[str]
 
 def _matches(name: str, *, recursive: bool) -> list[str]:
     if name != STDIN and os.path.isdir(name):  # noqa: PTH112 - as `_is_pattern`
-        entries = Path(name).rglob("*") if recursive else Path(name).iterdir()
         try:
+            entries = Path(name).rglob("*") if recursive else Path(name).iterdir()
             return [str(x) for x in sorted(entries) if x.suffix.lower() in AUDIO_SUFFIXES and x.is_file()]
         except OSError:
             return []
@@ -58,7 +58,7 @@ def _is_pattern(name: str) -> bool:
     return glob.has_magic(name) and not os.path.exists(name)  # noqa: PTH110 - Path raises for an impossible name
 
 
-def _nothing_error(name: str, hint: str) -> AudioError:
+def _nothing_error(name: str, hint: str = "") -> AudioError:
     if _is_pattern(name):
         return AudioError(f"{name}: no file matches; check the pattern")
     if not os.access(name, os.R_OK | os.X_OK):
@@ -72,10 +72,10 @@ def as_source(name: str) -> str | BinaryIO:
     Raises
     ------
     AudioError
-        It is a folder or glob that stands for no recording.
+        It is a glob that stands for no recording.
     """
-    if name != STDIN and (os.path.isdir(name) or _is_pattern(name)):  # noqa: PTH112
-        raise _nothing_error(name, "name another, or -r to look in its folders")
+    if _is_pattern(name) and not _matches(name, recursive=False):
+        raise _nothing_error(name)
     return sys.stdin.buffer if name == STDIN else name
 
 

@@ -257,7 +257,7 @@ def test_a_pattern_without_a_file_among_several_inputs(speechcmp: Command, refer
     assert [line["recording"]["path"] for line in among.lines] == [str(reference)]
     assert among.err.splitlines() == [
         "speechcmp: *.nothing: no file matches; check the pattern",
-        f"speechcmp: {tmp_path / 'empty'}: no recording in this folder; name another, or -r to look in its folders",
+        f"speechcmp: {tmp_path / 'empty'}: is a folder; name the recordings in it",
     ]
     assert speechcmp("split", "*.nothing", "*.none").code == 1
 
