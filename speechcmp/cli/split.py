@@ -98,13 +98,14 @@ def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None
         return
     if folder.exists() and not folder.is_dir():
         raise ParameterError(f"--out {folder}: is a file; name a folder")
+    stems = Counter(Path(as_label(name)).stem for name in names)
     for name in names:
         path = Path(as_label(name))
         labels = path.suffix == LABEL_SUFFIXES.get(output_format)
-        chunk = any(path.name.startswith(f"{Path(as_label(other)).stem}-chunk") for other in names)
+        chunk = any(path.name[: found.start()] in stems for found in re.finditer("-chunk", path.name))
         if (labels or chunk) and path.parent.resolve() == folder.resolve():
             raise ParameterError(f"--out {folder}: {path.name}, an input, could be overwritten; name another folder")
-    stem, count = Counter(Path(as_label(name)).stem for name in names).most_common(1)[0]
+    stem, count = stems.most_common(1)[0]
     if count > 1:
         raise ParameterError(f"--out {folder}: {count} inputs are called {stem!r}; split them into different folders")
 
