@@ -9,6 +9,7 @@ are kept, under the row's present name; all others go, and rows without a record
 """
 
 import functools
+import uuid
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from speechcmp.audio import Recording
 from speechcmp.comparison import CompareParams, compare
 from speechcmp.errors import AudioError
 from speechcmp.manifest import Manifest, Row
+from speechcmp.remote import without_secrets
 from speechcmp.results import ResultFile
 from speechcmp.schedule import run_rows
 from speechcmp.tasks import Failure, Scored, key_rows, record_of, score_rows
@@ -119,7 +121,7 @@ class Batch:
         self._put_in_order()
 
     def _score_missing(self, workers: Workers, stopped: Callable[[], bool]) -> Iterator[Outcome]:
-        function = functools.partial(score_rows, params=self._params)
+        function = functools.partial(score_rows, params=self._params, run=uuid.uuid4().hex)
         positions = self._positions
         rows: Iterator[Row] = iter(self._manifest.first(self._limit))
         if positions is not None:
@@ -184,7 +186,8 @@ class Batch:
 
 
 def _lost(row: Row) -> Failure:
-    return Failure(row, row.take, f"{row.take}: the worker was killed, and killed again; check the file and the memory")
+    name = without_secrets(row.take)
+    return Failure(row, name, f"{name}: the worker was killed, and killed again; check the file and the memory")
 
 
 def _same_words(old: dict[str, Any], new: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from speechcmp.workers import WorkerDiedError, Workers
 _TASK_S = 0.25
 _TASK_ROWS = 256
 _WINDOW_S = 4.0  # of each job
-_WINDOW_ROWS = 1024
+_WINDOW_ROWS = 1024  # or a task for each job
 _WINDOWS_AHEAD = 2  # of results that wait for a slower row before them
 _PATIENCE_S = 0.5  # between two looks whether to stop
 
@@ -26,10 +26,10 @@ Function = Callable[[list[Row]], Done]
 
 
 class Pace:
-    """How many rows go into a task and into a window, by how long rows take."""
+    """How many rows go into a task and into a window, by how long rows take; `n_jobs` may change."""
 
     def __init__(self, n_jobs: int) -> None:
-        self._n_jobs = n_jobs
+        self.n_jobs = n_jobs
         self._row_s: float | None = None
 
     def learn(self, n_rows: int, elapsed_s: float) -> None:
@@ -43,7 +43,8 @@ class Pace:
 
     @property
     def window_rows(self) -> int:
-        return self._fit(_WINDOW_S * self._n_jobs, 8 * self._n_jobs, _WINDOW_ROWS)
+        most = max(_WINDOW_ROWS, _TASK_ROWS * self.n_jobs)
+        return self._fit(_WINDOW_S * self.n_jobs, 8 * self.n_jobs, most)
 
     def _fit(self, seconds: float, fewest: int, most: int) -> int:
         if self._row_s is None:
@@ -119,7 +120,9 @@ class _Run:
     def _begin_tasks(self, n_early: int) -> bool:
         """Fill the workers' hands; say whether there was anything to begin."""
         began = False
-        while len(self._flying) < self._workers.room and not self._stopped():
+        room = self._workers.room
+        self._pace.n_jobs = self._workers.n_jobs
+        while len(self._flying) < room and not self._stopped():
             if self._flying and n_early > _WINDOWS_AHEAD * self._pace.window_rows:
                 break
             task = self._next_task()
@@ -158,10 +161,10 @@ class _Run:
     def _again(self, rows: list[Row]) -> Done:
         """Try rows whose worker was killed again: together, then one by one to find the one that kills."""
         try:
-            tried: Done = self._workers.alone(self._function, rows, tries=1)
+            if len(rows) == 1 or not self._workers.tries_again:
+                return self._workers.alone(self._function, rows, tries=1)  # type: ignore[no-any-return]
         except WorkerDiedError:
             if len(rows) == 1:
                 return Done([self._lost(rows[0])], 0.0)
-            parts = [self._again([row]) for row in rows]
-            return Done([part.outcomes[0] for part in parts], sum(part.elapsed_s for part in parts))
-        return tried
+        parts = [self._again([row]) for row in rows]
+        return Done([part.outcomes[0] for part in parts], sum(part.elapsed_s for part in parts))

@@ -4,7 +4,9 @@ Prepared recordings are kept, the latest used ones, up to a number of bytes: row
 """
 
 import hashlib
+import io
 import os
+import threading
 import time
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -18,13 +20,14 @@ from speechcmp.audio import load_recording
 from speechcmp.comparison import CompareParams, Prepared, compare_prepared, prepare
 from speechcmp.errors import SpeechcmpError
 from speechcmp.manifest import Row
+from speechcmp.remote import is_url, read_url, without_secrets
 from speechcmp.score import load_model
 from speechcmp.values import brief_values
 
 _CACHE_BYTES = 48 << 20  # of prepared recordings, in each worker
 _CACHE_ENTRIES = 20_000  # failures weigh nothing
 
-Signature = tuple[int, int, int] | None
+Signature = tuple[int, int, int] | str | None
 
 
 class Scored(NamedTuple):
@@ -73,11 +76,14 @@ def record_of(row: Row, values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def score_rows(rows: list[Row], params: CompareParams) -> Done:
-    """Score rows; nothing that a file does is raised."""
+def score_rows(rows: list[Row], params: CompareParams, run: str = "") -> Done:
+    """Score rows; nothing that a file does is raised.
+
+    What a URL gave is kept for one `run` only: whether it has changed since can't be seen without reading it.
+    """
     started = time.perf_counter()
     made_by = _made_by(params)
-    outcomes = [_score(row, params, made_by) for row in rows]
+    outcomes = [_score(row, params, made_by, run) for row in rows]
     return Done(outcomes, time.perf_counter() - started)
 
 
@@ -112,16 +118,16 @@ def _version() -> str:
     return version("speechcmp")
 
 
-def _score(row: Row, params: CompareParams, made_by: bytes) -> Scored | Failure:
-    name = row.reference
+def _score(row: Row, params: CompareParams, made_by: bytes, run: str) -> Scored | Failure:
+    name = without_secrets(row.reference)
     try:
-        reference = _CACHE.side(row.reference_path, row.reference, params, made_by)
+        reference = _CACHE.side(row.reference_path, name, params, made_by, run)
         if reference.prepared is None:
-            return Failure(row, row.reference, reference.reason)
-        name = row.take
-        take = _CACHE.side(row.take_path, row.take, params, made_by)
+            return Failure(row, name, reference.reason)
+        name = without_secrets(row.take)
+        take = _CACHE.side(row.take_path, name, params, made_by, run)
         if take.prepared is None:
-            return Failure(row, row.take, take.reason)
+            return Failure(row, name, take.reason)
         result = compare_prepared(reference.prepared, take.prepared, params=params)
         values = brief_values(result)
     except Exception as error:  # noqa: BLE001 - whatever one pair does, the others are worth having
@@ -136,9 +142,15 @@ def _reason(name: str, error: Exception) -> str:
 
 def _read(path: str, name: str, params: CompareParams, signature: Signature) -> _Side:
     try:
-        # The key before the samples: of a file that changes in between, the next run takes notice.
-        sha1 = _sha1(path) or b""
-        prepared = prepare(load_recording(path, mono=False, name=name), params)
+        if is_url(path):
+            data = read_url(path)
+            sha1 = _digest(data)
+            recording = load_recording(io.BytesIO(data), mono=False, name=name)
+        else:
+            # The key before the samples: of a file that changes in between, the next run takes notice.
+            sha1 = _sha1(path) or b""
+            recording = load_recording(path, mono=False, name=name)
+        prepared = prepare(recording, params)
     except Exception as error:  # noqa: BLE001 - as above
         return _Side(signature, b"", None, _reason(name, error), 0)
     return _Side(signature, sha1, prepared, "", _count_bytes(prepared))
@@ -153,15 +165,23 @@ def _count_bytes(value: object) -> int:
     return sum(_count_bytes(getattr(value, item.name)) for item in fields(value)) if is_dataclass(value) else 0
 
 
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha1(data, usedforsecurity=False).digest()
+
+
 def _sha1(path: str) -> bytes | None:
     try:
+        if is_url(path):
+            return _digest(read_url(path))
         with open(path, "rb") as file:  # noqa: PTH123 - a million rows
             return hashlib.file_digest(file, "sha1").digest()
-    except OSError:
+    except (OSError, SpeechcmpError):
         return None
 
 
-def _signature(path: str) -> Signature:
+def _signature(path: str, run: str) -> Signature:
+    if is_url(path):
+        return run
     try:
         found = os.stat(path)  # noqa: PTH116 - a million rows
     except OSError:
@@ -170,22 +190,29 @@ def _signature(path: str) -> Signature:
 
 
 class SideCache:
-    """The recordings used last, up to `max_bytes`; a file that has changed since is read again."""
+    """The recordings used last, up to `max_bytes`; a file that has changed since is read again.
+
+    Threads may share it. Two that want a recording at once may both read it.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._n_bytes = 0
         self._sides: OrderedDict[tuple[str, str, bytes], _Side] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def side(self, path: str, name: str, params: CompareParams, made_by: bytes) -> _Side:
+    def side(self, path: str, name: str, params: CompareParams, made_by: bytes, run: str = "") -> _Side:
         """Return a recording, read if need be; `made_by` stands for the parameters."""
         key = (path, name, made_by)
-        signature = _signature(path)
-        side = self._sides.get(key)
-        if side is None or side.signature != signature:
-            side = _read(path, name, params, signature)
+        signature = _signature(path, run)
+        with self._lock:
+            side = self._sides.get(key)
+            if side is not None and side.signature == signature:
+                self._sides.move_to_end(key)
+                return side
+        side = _read(path, name, params, signature)
+        with self._lock:
             self._keep(key, side)
-        self._sides.move_to_end(key)
         return side
 
     def _keep(self, key: tuple[str, str, bytes], side: _Side) -> None:
@@ -197,8 +224,9 @@ class SideCache:
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._sides.clear()
-        self._n_bytes = 0
+        with self._lock:
+            self._sides.clear()
+            self._n_bytes = 0
 
 
 _CACHE = SideCache(_CACHE_BYTES)

@@ -29,7 +29,14 @@ class Workers:
         Makes the executor for so many jobs: local processes by default, or a cluster's executor.
     died : tuple of exception classes
         What a future raises whose process was killed.
+
+    Attributes
+    ----------
+    tries_again : bool
+        Whether a task whose process was killed is run again, elsewhere, before its future raises.
     """
+
+    tries_again = False
 
     def __init__(
         self,
@@ -41,7 +48,7 @@ class Workers:
         self.n_jobs = n_jobs
         self.died = died
         here = n_jobs == 1 and start is None
-        self.room = 1 if here else IN_FLIGHT_A_JOB * n_jobs
+        self._in_flight_a_job = 1 if here else IN_FLIGHT_A_JOB
         self._start = start or processes
         self._pool = InThisProcess() if here else self._start(n_jobs)
         self._single: Executor | None = None
@@ -53,6 +60,11 @@ class Workers:
         for pool in (self._pool, self._single):
             if pool is not None:
                 pool.shutdown(cancel_futures=True)
+
+    @property
+    def room(self) -> int:
+        """How many tasks are worth having under way."""
+        return self._in_flight_a_job * self.n_jobs
 
     def submit(self, function: Callable[[Any], Any], item: Any) -> Future[Any]:  # noqa: ANN401
         """Send an item to the pool, to a new one if the last is broken."""

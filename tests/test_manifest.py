@@ -120,8 +120,8 @@ def test_rows_are_read_lazily(tmp_path: Path) -> None:
 def test_one_reference_and_takes() -> None:
     manifest = pair_with("r.wav", (name for name in ("a.wav", "b.wav")))
     assert [(row.id, row.reference_path, row.take_path) for row in manifest] == [
-        ("1", "r.wav", "a.wav"),
-        ("2", "r.wav", "b.wav"),
+        ("1", f"{Path.cwd()}/r.wav", f"{Path.cwd()}/a.wav"),
+        ("2", f"{Path.cwd()}/r.wav", f"{Path.cwd()}/b.wav"),
     ]
     assert manifest.check() == (2, ())
 

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from speechcmp.manifest import Manifest
     from speechcmp.segment import SplitParams
     from speechcmp.tasks import Failure
+    from speechcmp.workers import Workers
 
 INTERRUPTED = 130
 
 
 @options.with_split_options
 def batch(
+    context: typer.Context,
     manifest: Annotated[
         str | None,
         typer.Argument(help="CSV, TSV, JSONL or Parquet with columns reference and take; or use --takes."),
@@ -47,6 +49,7 @@ def batch(
         typer.Option("--takes", metavar="FOLDER", help="Without a manifest: these recordings."),
     ] = None,
     jobs: options.JobsOption = None,
+    dask: options.DaskOption = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with RESULTS: score what is missing or has changed.")
     ] = False,
@@ -108,16 +111,17 @@ def batch(
     params = CompareParams(recipe, match, dtw, band, split, details="scores", model=model)
     check_params(params)
     _check_files(out, failures)
+    n_rows = min(checked.n_rows, limit or checked.n_rows)
     with contextlib.ExitStack() as open_files:
+        workers = open_files.enter_context(_workers(context, dask, jobs, n_rows))
         results = None
         if out is not None:
             results = open_results(out, carried=checked.carried, overall=OVERALL_FIELDS, resume=resume)
             open_files.callback(results.close)
         noted = open_files.enter_context(_FailureFile(failures or _failures_beside(out)))
         work = Batch(rows, results, params=params, limit=limit, ordered=not unordered)
-        n_rows = min(checked.n_rows, limit or checked.n_rows)
         run = _Run(work, noted, n_rows, max_failures, by, prints=out is None)
-        stopped = run.go(jobs or os.cpu_count() or 1)
+        stopped = run.go(workers)
     return run.finish(out, stopped=stopped, as_json=output_format == "json")
 
 
@@ -134,6 +138,28 @@ def _manifest(path: str | None, reference: str | None, takes: list[str] | None, 
         raise ParameterError("no manifest: name one, or give --reference and --takes")
     own = Path(reference).absolute()
     return pair_with(reference, [x for x in expand_inputs(takes, recursive=recursive) if Path(x).absolute() != own])
+
+
+def _workers(context: typer.Context, dask: str | None, jobs: int | None, n_rows: int) -> "Workers":
+    """Find who does the work: a cluster if one is named, and not by an environment that --jobs speaks against."""
+    from speechcmp.cli.batch_view import quiet_dask
+    from speechcmp.cli.output import tell
+    from speechcmp.workers import Workers
+
+    named = {option for option in ("dask", "jobs") if _is_flag(context, option)}
+    if len(named) == 2:
+        raise ParameterError("--jobs and --dask: either processes here, or a cluster; leave one out")
+    if dask is None or named == {"jobs"}:
+        return Workers(min(jobs or os.cpu_count() or 1, n_rows))
+    from speechcmp.cluster import ClusterWorkers
+
+    quiet_dask()
+    return ClusterWorkers(dask, notice=tell)
+
+
+def _is_flag(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _check_files(out: Path | None, failures: Path | None) -> None:
@@ -212,16 +238,11 @@ class _Run:
         self._n_known = 0
         self.summary: Summary = Summary(by)
 
-    def go(self, n_jobs: int) -> bool:
+    def go(self, workers: "Workers") -> bool:
         """Do the work; say whether it was stopped."""
         from speechcmp.cli.batch_view import Progress
-        from speechcmp.workers import Workers
 
-        with (
-            self._interruptible(),
-            Workers(min(n_jobs, self._n_rows)) as workers,
-            Progress(self._n_rows) as progress,
-        ):
+        with self._interruptible(), Progress(self._n_rows) as progress:
             for outcome in self._work.run(workers, stopped=self._is_stopped):
                 self._take(outcome)
                 progress.show(self.summary.n_scored + self.summary.n_failed, self.summary.n_failed, self._n_known)

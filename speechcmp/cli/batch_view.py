@@ -1,7 +1,9 @@
 """How a batch is shown: progress while it runs, a summary at its end."""
 
+import logging
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -64,6 +66,14 @@ class Progress:
         left = f", {_duration((self._n_rows - n_done) / rate)} left" if rate else ""
         text = f"{n_done:,} of {self._n_rows:,} rows, {rate:,.1f} rows/s{left}, {n_failed:,} failed"
         console(stderr=True).print(f"speechcmp: {text}")
+
+
+def quiet_dask() -> None:
+    """Keep Dask's own log off stderr: what matters of it is raised, or told."""
+    with suppress(ImportError):  # which is complained of where it is used
+        import distributed  # noqa: F401 - sets its levels when it is imported
+    for name in ("distributed", "distributed.client", "tornado.application", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _duration(seconds: float) -> str:

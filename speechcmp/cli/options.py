@@ -124,6 +124,16 @@ JobsOption = Annotated[
     int | None,
     typer.Option("--jobs", "-j", envvar="SPEECHCMP_JOBS", metavar="N", help="Processes; all cores by default."),
 ]
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        envvar=["SPEECHCMP_DASK", "DASK_SCHEDULER_ADDRESS"],
+        metavar="ADDRESS",
+        show_envvar=True,
+        help="Run on a Dask cluster: the address of its scheduler, or a scheduler file. --jobs runs here.",
+    ),
+]
 
 
 def with_split_options(command: Callable[..., int]) -> Callable[..., int]:

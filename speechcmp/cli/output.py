@@ -39,6 +39,11 @@ def complain(message: str) -> None:
     console(stderr=True).print(f"speechcmp: {shown(message)}", style="bold red")
 
 
+def tell(message: str) -> None:
+    """Print a word of what goes on, one line."""
+    console(stderr=True).print(f"speechcmp: {shown(message)}")
+
+
 def warn(message: str) -> None:
     """Print a warning, one line."""
     console(stderr=True).print(f"speechcmp: warning: {shown(message)}", style="yellow")
