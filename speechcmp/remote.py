@@ -65,7 +65,7 @@ def read_url(url: str) -> bytes:
 
 def _fetch(url: str) -> bytes:
     """Read up to one byte more than is allowed."""
-    from fsspec.core import url_to_fs  # noqa: PLC0415 - an extra
+    from fsspec import url_to_fs  # noqa: PLC0415 - an extra
 
     how: dict[str, Any] = {}
     if url.lower().startswith(("http://", "https://")):
