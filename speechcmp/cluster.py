@@ -4,6 +4,7 @@ The cluster is its owner's. Workers come and go, other people's tasks run on the
 """
 
 import json
+import pickle
 import threading
 import time
 import warnings
@@ -155,8 +156,9 @@ class _Cluster:
         """Send a task off."""
         name = getattr(getattr(function, "func", function), "__name__", "task")
         key = f"{name}-{uuid4().hex}"
-        work = (run_there, metadata.version(_PACKAGE), function, items, named)
-        inner = self._ask(lambda: self._executor.submit(*work, key=key))
+        # The scheduler unpacks tasks before it hands them on, and need not have speechcmp: it sees bytes.
+        work = pickle.dumps(_Call((metadata.version(_PACKAGE), function, items, named)))
+        inner = self._ask(lambda: self._executor.submit(pickle.loads, work, key=key))
         future = _ClusterFuture(self, key, inner)
         with self._lock:
             self._flying.add(future)
@@ -167,6 +169,13 @@ class _Cluster:
     def lost_error(self) -> SpeechcmpError:
         """Make the error of a scheduler that was there, and is no more."""
         return SpeechcmpError(f"{self.address}: the scheduler is gone, or has dropped our tasks; {_GOES_ON}")
+
+    def unfit_error(self, error: BaseException) -> SpeechcmpError:
+        """Make the error of a worker that can't run a task at all."""
+        reason = f"{type(error).__name__}: {_one_line(error)}"
+        told = SpeechcmpError(f"{self.address}: a worker can't run tasks ({reason}); install there what is here")
+        told.__cause__ = error
+        return told
 
     def killed(self, error: BaseException) -> bool:
         """Say whether this is how the cluster tells that it has given up a task whose workers died."""
@@ -187,9 +196,9 @@ class _Cluster:
             try:
                 client = self._distributed.Client(self.address, timeout=CONNECT_S, set_as_default=False)
             except Exception as error:  # each protocol has its own
-                reason = " ".join(str(error).split()) or type(error).__name__
                 raise SpeechcmpError(
-                    f"{self.address}: no Dask scheduler to work with ({reason}); check the address, and that it runs"
+                    f"{self.address}: no Dask scheduler to work with ({_one_line(error) or type(error).__name__}); "
+                    "check the address, and that it runs"
                 ) from error
         self.other_dask = any(one.category.__name__ == "VersionMismatchWarning" for one in told)
         return client
@@ -251,12 +260,20 @@ class _ClusterFuture(Future[Any]):
             self.set_result(inner.result())
         elif self._cluster.killed(error):
             self.set_exception(WorkerKilledError(str(error)))
-        elif isinstance(error, ImportError | AttributeError):  # as found where a worker unpacks a task
-            told = SpeechcmpError(f"{self._cluster.address}: a worker lacks what it needs ({error}); install it there")
-            told.__cause__ = error
-            self.set_exception(told)
-        else:
+        elif isinstance(error, SpeechcmpError):
             self.set_exception(error)
+        else:  # tasks raise nothing of themselves
+            self.set_exception(self._cluster.unfit_error(error))
+
+
+class _Call:
+    """A call of `run_there` that is made by unpacking it."""
+
+    def __init__(self, arguments: tuple[Any, ...]) -> None:
+        self._arguments = arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return run_there, self._arguments
 
 
 def run_there(version: str, function: Callable[..., Any], items: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -287,6 +304,10 @@ def _other_version(who: str, theirs: str, ours: str) -> str:
         f"{who}: has speechcmp {theirs}, and this is {ours}, so results would differ; "
         f"pip install 'speechcmp=={ours}' there"
     )
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _find_address(given: str) -> str:

@@ -22,14 +22,20 @@ def wait_until(condition: Callable[[], object], what: str, timeout_s: float = ST
 
 
 class LocalCluster:
-    """A scheduler without workers, in a folder for its files; a task is given up when its second worker dies."""
+    """A scheduler without workers, in a folder for its files; it need not have speechcmp, and has it not.
+
+    A task is given up when its second worker dies.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "scheduler.json"
         self._folder = folder
         self._n_workers = 0
         self._workers: list[subprocess.Popen[bytes]] = []
-        self.scheduler = self._start("scheduler", "--port", "0")
+        without = folder / "without"
+        without.mkdir()
+        (without / "speechcmp.py").write_text("raise ImportError('not on the scheduler')\n")
+        self.scheduler = self._start("scheduler", "--port", "0", path=without)
         wait_until(self._is_written, "the scheduler's file")
 
     @property
@@ -96,4 +102,7 @@ def kill_worker(worker: subprocess.Popen[bytes]) -> int:
 def is_running(pid: int) -> bool:
     import psutil
 
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

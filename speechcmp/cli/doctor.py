@@ -16,6 +16,7 @@ EXTRAS = {
     "dask": ("distributed", "spread a batch over a cluster"),
     "microphone": ("sounddevice", "record from the microphone"),
     "parquet": ("pyarrow", "read manifests and write results as Parquet"),
+    "remote": ("fsspec", "read recordings from URLs"),
 }
 
 
