@@ -191,14 +191,24 @@ class _Cluster:
             self._flying.discard(future)
 
     def _connect(self) -> Any:  # noqa: ANN401 - a Client
+        made: Future[Any] = Future()
+
+        def make() -> None:
+            try:
+                made.set_result(_client(self._distributed, self.address))
+            except Exception as error:  # noqa: BLE001 - each protocol has its own
+                made.set_exception(error)
+
+        # In a thread of its own: with what is no scheduler, but answers, the client's time limit is none.
+        threading.Thread(target=make, daemon=True).start()
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             try:
-                client = self._distributed.Client(self.address, timeout=CONNECT_S, set_as_default=False)
-            except Exception as error:  # each protocol has its own
+                client = made.result(CONNECT_S + _CLOSE_S)
+            except Exception as error:
                 raise SpeechcmpError(
-                    f"{self.address}: no Dask scheduler to work with ({_one_line(error) or type(error).__name__}); "
-                    "check the address, and that it runs"
+                    f"{self.address}: no Dask scheduler to work with ({_one_line(error) or 'no answer'}); "
+                    f"check the address, and that it runs, with a version near {self._distributed.__version__}"
                 ) from error
         self.other_dask = any(one.category.__name__ == "VersionMismatchWarning" for one in told)
         return client
@@ -323,6 +333,14 @@ def _find_address(given: str) -> str:
         return str(json.loads(path.read_bytes())["address"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ParameterError(f"{path}: no scheduler file; give what dask scheduler --scheduler-file wrote") from error
+
+
+def _client(distributed: ModuleType, address: str) -> Any:  # noqa: ANN401
+    class Client(distributed.Client):  # type: ignore[name-defined,misc]
+        def __del__(self) -> None:
+            """Leave closing to whoever opened it: one that never connected would wait for itself at the end."""
+
+    return Client(address, timeout=CONNECT_S, set_as_default=False)
 
 
 def _import_distributed() -> ModuleType:

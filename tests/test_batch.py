@@ -1,5 +1,6 @@
 """Batches: every row once, in order, whatever files and workers do; a resumed run does what is missing."""
 
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -141,6 +142,25 @@ def test_memory_is_bounded(folder: Path) -> None:
     cache = SideCache(10)
     assert cache.side(str(folder / "r0.wav"), "r0", PARAMS, b"").prepared is not None
     assert len(cache._sides) == 1
+
+
+def test_threads_share_the_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    side = tasks._read(str(folder / "r0.wav"), "r0", PARAMS, None)
+    monkeypatch.setattr(tasks, "_read", lambda path, *_: replace(side, n_bytes=1 + len(path)))
+    cache = SideCache(40)
+
+    def use(seed: int) -> None:
+        for k in np.random.default_rng(seed).integers(1, 12, 2000):
+            assert cache.side("x" * int(k), "", PARAMS, b"").prepared is not None
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(use, range(8)))
+    finally:
+        sys.setswitchinterval(before)
+    assert cache._n_bytes == sum(kept.n_bytes for kept in cache._sides.values()) <= 40
 
 
 def test_failures_are_rows_with_the_words_of_the_single_file(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -196,6 +197,17 @@ def test_another_version_is_noticed(cluster: LocalCluster, many: Path, tmp_path:
     assert not (tmp_path / "r.jsonl").exists()
 
 
+@slow
+def test_a_worker_that_lacks_something_is_named(cluster: LocalCluster, many: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "soundfile.py").write_text("raise ImportError('no libsndfile here')\n")
+    cluster.add_worker(path=broken)
+    code, errors = finish(start(many, tmp_path / "r.jsonl", "--dask", cluster.address))
+    reason = "a worker can't run tasks (ImportError: no libsndfile here); install there what is here"
+    assert (code, errors[1:]) == (1, [f"speechcmp: {cluster.address}: {reason}"])
+
+
 def test_another_version_is_noticed_by_a_worker_that_comes_late() -> None:
     with pytest.raises(SpeechcmpError, match=r"has speechcmp .*, and this is 0\.0\.1, so results would differ"):
         run_there("0.0.1", print, (), {})
@@ -237,6 +249,17 @@ def test_no_scheduler(
     assert err.startswith(f"speechcmp: {message}")
     assert time.monotonic() - started < 60
     assert not (tmp_path / "r.jsonl").exists()
+
+
+def test_what_answers_is_no_scheduler(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = "tcp://{}:{}".format(*silent.getsockname())
+        code, err = complaint(["--dask", address], capfd, tmp_path, monkeypatch)
+    assert code == 1
+    assert err.startswith(f"speechcmp: {address}: no Dask scheduler to work with (")
 
 
 def test_dask_is_not_installed(
