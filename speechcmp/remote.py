@@ -2,7 +2,6 @@
 
 import re
 from typing import Any
-from urllib.request import url2pathname
 
 from speechcmp.errors import AudioError, DependencyError
 
@@ -23,7 +22,11 @@ def is_url(name: str) -> bool:
 def to_path(url: str) -> str:
     """Return the path that a ``file:`` URL stands for; other URLs stay as they are."""
     here = _HERE.match(url)
-    return url2pathname(url[here.end() :]) if here else url
+    if here is None:
+        return url
+    from urllib.request import url2pathname  # noqa: PLC0415 - 30 ms that few manifests need
+
+    return url2pathname(url[here.end() :])
 
 
 def without_secrets(text: str) -> str:

@@ -134,7 +134,7 @@ def test_passwords_let_in_and_are_not_told(
 ) -> None:
     user = f"anna:{SECRET}@"
     good, gone, cut = (server.url(name, user) for name in ("closed/w%200.wav", "closed/gone.wav", "cut.wav"))
-    takes = [good, gone, cut, server.url("broken", user), f"nosuch://{user}host/x.wav"]
+    takes = [good, good, gone, cut, server.url("broken", user), f"nosuch://{user}host/x.wav"]
     (folder / "m.jsonl").write_text("".join(json.dumps({"reference": good, "take": x}) + "\n" for x in takes))
     monkeypatch.chdir(folder)
     assert run(["batch", "m.jsonl", "--out", "r.jsonl", "--jobs", "1"]) == 3
@@ -147,8 +147,10 @@ def test_passwords_let_in_and_are_not_told(
     assert "unreadable (status 503); check the URL" in failures[2]["reason"]
     assert "unreadable (Protocol not known: nosuch)" in failures[3]["reason"]
     assert SECRET not in "".join(x["file"] + x["reason"] for x in failures)
-    assert SECRET not in capfd.readouterr().err
-    assert run(["batch", "m.jsonl", "--jobs", "1", "--limit", "2"]) == 3
+    told = capfd.readouterr()
+    assert SECRET not in told.out + told.err
+    assert "worst chunks" in told.out
+    assert run(["batch", "m.jsonl", "--jobs", "1", "--limit", "3"]) == 3
     assert SECRET not in capfd.readouterr().err
 
 

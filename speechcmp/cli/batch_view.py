@@ -12,6 +12,7 @@ from rich.progress import Progress as Bar
 
 from speechcmp.cli import output
 from speechcmp.cli.output import console, new_table, number, shown
+from speechcmp.remote import without_secrets
 
 if TYPE_CHECKING:
     from speechcmp.summary import Summary
@@ -116,7 +117,7 @@ def _group_table(by: dict[str, Any]) -> Any:  # noqa: ANN401 - a rich table
     columns = [(by["column"], "left"), ("rows", "right"), ("distance", "right"), ("spread", "right")]
     table = new_table(*columns, *([("score", "right"), ("spread", "right")] if with_score else []))
     for group in groups[:_SHOWN_ROWS]:
-        cells = [shown(group["value"]), f"{group['rows']:,}"]
+        cells = [shown(without_secrets(str(group["value"]))), f"{group['rows']:,}"]
         for name in ("distance", "score") if with_score else ("distance",):
             found = group[name] or {"mean": None, "spread": None}
             cells += [number(found["mean"], 3), number(found["spread"], 3)]
@@ -131,5 +132,5 @@ def _worst_table(chunks: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - a rich 
     table = new_table(*columns, ("distance", "right"))
     for chunk in chunks:
         counts = (str(chunk["index"]), f"{chunk['takes']:,}", f"{chunk['missing']:,}")
-        table.add_row(shown(chunk["reference"]), *counts, number(chunk["distance"], 3))
+        table.add_row(shown(without_secrets(chunk["reference"])), *counts, number(chunk["distance"], 3))
     return table
