@@ -157,7 +157,7 @@ class _Cluster:
         name = getattr(getattr(function, "func", function), "__name__", "task")
         key = f"{name}-{uuid4().hex}"
         # The scheduler unpacks tasks before it hands them on, and need not have speechcmp: it sees bytes.
-        work = pickle.dumps(_Call((metadata.version(_PACKAGE), function, items, named)))
+        work = pickle.dumps(_Call((_version(), function, items, named)))
         inner = self._ask(lambda: self._executor.submit(pickle.loads, work, key=key))
         future = _ClusterFuture(self, key, inner)
         with self._lock:
@@ -216,7 +216,7 @@ class _Cluster:
     def _check_versions(self) -> None:
         # A function that workers have even if their speechcmp is another one, or none.
         answers = self._ask(lambda: self._client.run(metadata.version, _PACKAGE, on_error="return"))
-        ours = metadata.version(_PACKAGE)
+        ours = _version()
         for worker, theirs in answers.items():
             if isinstance(theirs, metadata.PackageNotFoundError):
                 raise DependencyError(f"{worker}: this worker has no speechcmp; pip install 'speechcmp=={ours}' there")
@@ -250,16 +250,18 @@ class _ClusterFuture(Future[Any]):
         super().__init__()
         self._cluster = cluster
         self._key = key
-        self._inner = inner
+        self._inner: Future[Any] | None = inner
 
     def cancel(self) -> bool:
-        if self._key in self._cluster.in_hand() or not super().cancel():
+        inner = self._inner
+        if inner is None or self._key in self._cluster.in_hand() or not super().cancel():
             return False
-        self._inner.cancel()
+        inner.cancel()
         return True
 
     def pass_on(self, inner: Future[Any]) -> None:
         """Take over what the cluster's own future gave."""
+        self._inner = None  # which holds this one: workers keep a result until both are gone
         if not self.set_running_or_notify_cancel():
             return
         if inner.cancelled():  # not by us
@@ -294,9 +296,8 @@ def run_there(version: str, function: Callable[..., Any], items: tuple[Any, ...]
     SpeechcmpError
         speechcmp has another version here: a worker that came when the others had been asked.
     """
-    own = metadata.version(_PACKAGE)
-    if own != version:
-        raise SpeechcmpError(_other_version("a worker", own, version) + f"; {_GOES_ON}")
+    if version != _version():
+        raise SpeechcmpError(_other_version("a worker", _version(), version) + f"; {_GOES_ON}")
     _pin_blas()
     return function(*items, **named)
 
@@ -307,6 +308,11 @@ def _pin_blas() -> None:
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - comes with the extra
 
     threadpool_limits(1)
+
+
+@cache
+def _version() -> str:
+    return metadata.version(_PACKAGE)
 
 
 def _other_version(who: str, theirs: str, ours: str) -> str:

@@ -1,5 +1,6 @@
 """Batches on a real Dask cluster: the same lines as locally, whoever is killed."""
 
+import gc
 import json
 import os
 import signal
@@ -178,6 +179,21 @@ def test_a_row_that_kills_fails_alone(cluster: LocalCluster, tmp_path: Path) -> 
     assert outcomes["there"] == [*range(7), "lost 7", *range(8, 60)]
     assert outcomes["there"] == outcomes["here"]
     assert told[0] == f"on {cluster.address}: 2 workers, 2 threads"
+
+
+@slow
+def test_results_are_let_go_as_they_come(cluster: LocalCluster) -> None:
+    cluster.add_worker()
+    rows = [Row(k, str(k), "r", "x", "r", "x", {}) for k in range(5000)]
+    gc.disable()
+    try:
+        with ClusterWorkers(cluster.address, notice=lambda _: None) as workers:
+            held = workers._cluster._client.futures
+            done = run_rows(rows, number, workers, lost=lambda row: row.number)
+            assert max(len(held) for _ in done) <= workers.room + 4
+            wait_until(lambda: not held, "the last results to go")
+    finally:
+        gc.enable()
 
 
 # --- what can't work
