@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from speechcmp.errors import ParameterError
@@ -15,6 +14,7 @@ from speechcmp.score import Score, TakeMeasures
 SCHEMA = "speechcmp.compare/1"
 # Of a chunk, in a line of many; the last three are what the score can be worked out from again.
 _BRIEF = ("index", "status", "distance", "score", "reference", "pause_before_s", "measures")
+_MEASURES = ("distance", "relative", "tempo", "pause")
 
 
 def to_dict(result: Comparison) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def pair_values(pair: ChunkPair) -> dict[str, Any]:
         "distance": pair.distance,
         "score": pair.score.value if pair.score else None,
         "score_parts": score_values(pair.score),
-        "measures": asdict(pair.measures) if pair.measures else None,
+        "measures": _measure_values(pair.measures) if pair.measures else None,
         "tempo": pair.tempo,
         "pause_before_s": {"reference": pair.pause_before_s[0], "take": pair.pause_before_s[1]},
         "worst": [_mismatch_values(mismatch) for mismatch in pair.worst],
@@ -108,6 +108,10 @@ def pair_values(pair: ChunkPair) -> dict[str, Any]:
             "take": _delivery_values(prosody.take),
         }
     return values
+
+
+def _measure_values(measures: Measures) -> dict[str, float]:
+    return {name: getattr(measures, name) for name in _MEASURES}
 
 
 def _mismatch_values(mismatch: Mismatch) -> dict[str, Any]:
@@ -170,7 +174,7 @@ def take_measures(values: Mapping[str, Any]) -> TakeMeasures:
 
 
 def _measures_of(values: Mapping[str, Any], where: str) -> Measures:
-    return Measures(*(_number(values, name, where) for name in ("distance", "relative", "tempo", "pause")))
+    return Measures(*(_number(values, name, where) for name in _MEASURES))
 
 
 def _field(values: Any, name: str, where: str = "") -> Any:  # noqa: ANN401 - any JSON value
@@ -192,7 +196,7 @@ def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Round to microseconds and their like, and turn what is no finite number into None."""
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: finite(x) for key, x in value.items()}
     if isinstance(value, list | tuple):
         return [finite(x) for x in value]
