@@ -1,7 +1,9 @@
 """What is to be compared with what: CSV, TSV, JSONL or Parquet, read lazily and as often as needed."""
 
+import codecs
 import csv
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,8 +15,10 @@ from speechcmp.errors import DependencyError, ParameterError
 from speechcmp.remote import is_url, to_path
 
 SIDES = ("reference", "take")
-RESERVED = frozenset({"schema", "overall", "chunks", "key"})  # what a result line says itself
+RESERVED = frozenset({"schema", "overall", "chunks", "copy", "key"})  # what a result line says itself
 _PARQUET_ROWS = 1024
+_DEEPEST = 32  # of values in values; what takes results to workers and files does not go on for ever
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 Cells = Mapping[str, Any]
 
@@ -91,7 +95,8 @@ def open_manifest(path: str | os.PathLike[str]) -> Manifest:
     Parameters
     ----------
     path : path
-        The suffix tells the format: .csv, .tsv, .jsonl or .parquet.
+        The suffix tells the format: .csv, .tsv (or .txt, as spreadsheets call it), .jsonl or .parquet. Text is
+        UTF-8, or UTF-16 if it begins with a byte order mark.
 
     Raises
     ------
@@ -105,6 +110,7 @@ def open_manifest(path: str | os.PathLike[str]) -> Manifest:
         ".csv": _read_csv,
         ".tsv": _read_tsv,
         ".tab": _read_tsv,
+        ".txt": _read_tsv,
         ".jsonl": _read_jsonl,
         ".ndjson": _read_jsonl,
         ".parquet": _read_parquet,
@@ -183,8 +189,19 @@ def _check_columns(where: str, columns: Iterable[str]) -> None:
 def _named(where: str, cells: Cells, side: str) -> str:
     name = cells.get(side)
     if not isinstance(name, str) or not name:
-        raise ParameterError(f"{where}: {side} is {name!r}; give the path of a recording")
+        shown = repr(name) if len(repr(name)) < 100 else f"a {type(name).__name__}"
+        raise ParameterError(f"{where}: {side} is {shown}; give the path of a recording")
+    if "\0" in name or not _can_be_a_path(name):
+        raise ParameterError(f"{where}: {side} is {name!r}, which no file can be called; give the path of a recording")
     return name
+
+
+def _can_be_a_path(name: str) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return True
 
 
 def _located(folder: Path, name: str) -> str:
@@ -197,11 +214,16 @@ def _located(folder: Path, name: str) -> str:
 # ------------------------------------------------------------------------------------------------ formats
 
 
+def _encoding(path: Path) -> str:
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in _UTF16_MARKS else "utf-8-sig"
+
+
 def _read_csv(path: Path) -> Iterator[tuple[str, Cells]]:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
+    with path.open(encoding=_encoding(path), errors="replace") as file:
         first = file.readline()
-    # A spreadsheet separates by semicolons where the comma is the decimal point.
-    return _read_separated(path, ";" if ";" in first and "," not in first else ",")
+    # A spreadsheet separates by semicolons where the comma is the decimal point, and Unicode text by tabs.
+    return _read_separated(path, next((mark for mark in ",;\t" if mark in first), ","))
 
 
 def _read_tsv(path: Path) -> Iterator[tuple[str, Cells]]:
@@ -211,7 +233,7 @@ def _read_tsv(path: Path) -> Iterator[tuple[str, Cells]]:
 def _read_separated(path: Path, delimiter: str) -> Iterator[tuple[str, Cells]]:
     line = 1
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding=_encoding(path), newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             header: list[str] = []
             for fields in reader:
@@ -225,8 +247,24 @@ def _read_separated(path: Path, delimiter: str) -> Iterator[tuple[str, Cells]]:
                         )
                     yield f"line {line}", dict(zip(header, fields, strict=True))
                 line = reader.line_num + 1
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: line {line}: can't be read ({error}); save it as UTF-8 CSV") from error
+    except csv.Error as error:
+        raise ParameterError(f"{path}: line {line}: can't be read ({error}); save it as CSV UTF-8") from error
+    except UnicodeDecodeError as error:
+        raise _encoding_error(path, error) from error
+
+
+def _encoding_error(path: Path, error: UnicodeDecodeError) -> ParameterError:
+    """Name the line: a text is decoded a block at a time, so the error alone does not know."""
+    if error.encoding.startswith("utf-16"):
+        return ParameterError(f"{path}: broken UTF-16 ({error.reason}); save it as CSV UTF-8")
+    with path.open("rb") as file:
+        for line, text in enumerate(file, start=1):
+            try:
+                text.decode()
+            except UnicodeDecodeError as found:
+                what = f"byte 0x{text[found.start]:02x} is no UTF-8"
+                return ParameterError(f"{path}: line {line}: {what}; save it as CSV UTF-8 (not as ANSI or plain CSV)")
+    return ParameterError(f"{path}: no UTF-8 ({error.reason}); save it as CSV UTF-8")
 
 
 def _header(where: str, fields: list[str]) -> list[str]:
@@ -239,17 +277,49 @@ def _header(where: str, fields: list[str]) -> list[str]:
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[str, Cells]]:
-    with path.open("rb") as file:
-        for line, text in enumerate(file, start=1):
-            if not text.strip():
-                continue
-            try:
-                cells = json.loads(text)
-            except ValueError as error:
-                raise ParameterError(f"{path}: line {line}: no JSON ({error}); write one object a line") from error
-            if not isinstance(cells, dict):
-                raise ParameterError(f"{path}: line {line}: no object; write {{'reference': …, 'take': …}}")
-            yield f"line {line}", cells
+    try:
+        with path.open(encoding=_encoding(path), newline="\n") as file:
+            for line, text in enumerate(file, start=1):
+                if text.strip():
+                    yield f"line {line}", _object(f"{path}: line {line}", text)
+    except UnicodeDecodeError as error:
+        raise _encoding_error(path, error) from error
+
+
+def _object(where: str, text: str) -> dict[str, Any]:
+    """Read a line of JSON: only what a line of results can say, too."""
+    try:
+        cells = _JSON.decode(text.strip())
+    except RecursionError:
+        raise _too_deep(where) from None
+    except ValueError as error:
+        reason = "a number of thousands of digits" if "digits" in str(error) else str(error)
+        raise ParameterError(f"{where}: no JSON ({reason}); write one object a line") from error
+    if not isinstance(cells, dict):
+        raise ParameterError(f"{where}: no object; write {{'reference': …, 'take': …}}")
+    if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(cells, _DEEPEST):
+        raise _too_deep(where)
+    return cells
+
+
+def _too_deep(where: str) -> ParameterError:
+    return ParameterError(f"{where}: values in values, more than {_DEEPEST} deep; write a flat object")
+
+
+def _is_deeper(value: object, n_levels: int) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list) and (not n_levels or any(_is_deeper(item, n_levels - 1) for item in value))
+
+
+def _finite_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # NaN and Infinity, which JSON does not know, and 1e999
+        raise ValueError(f"{text} is no number of JSON's")
+    return number
+
+
+_JSON = json.JSONDecoder(parse_float=_finite_number, parse_constant=_finite_number)
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[str, Cells]]:
@@ -262,6 +332,15 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, Cells]]:
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
                 for cells in batch.to_pylist():
                     row += 1
-                    yield f"row {row}", cells
+                    yield f"row {row}", {name: _without_nan(value) for name, value in cells.items()}
     except (ArrowException, OSError) as error:
         raise ParameterError(f"{path}: no Parquet file, or broken ({error}); write it again") from error
+
+
+def _without_nan(value: Any) -> Any:  # noqa: ANN401 - any cell
+    """Write what is no number as None, as everywhere in results."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    return [_without_nan(item) for item in value] if isinstance(value, list) else value

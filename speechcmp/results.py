@@ -59,7 +59,12 @@ class ResultFile(Protocol):
 
 
 def open_results(
-    path: str | os.PathLike[str], *, carried: Sequence[str], overall: Sequence[str], resume: bool = False
+    path: str | os.PathLike[str],
+    *,
+    carried: Sequence[str],
+    overall: Sequence[str],
+    copies: bool = False,
+    resume: bool = False,
 ) -> ResultFile:
     """Open a file of results to add to it; what a kill or a crash left torn at its end is cut off.
 
@@ -71,6 +76,8 @@ def open_results(
         The manifest's other columns.
     overall : sequence of str
         Fields of a record's ``overall``.
+    copies : bool
+        Whether records say of what the take is a copy.
     resume : bool
         Go on with a file that is there.
 
@@ -90,7 +97,7 @@ def open_results(
         raise ParameterError(f"{path}: no such folder; make it first")
     if not resume and path.exists() and (path.is_dir() or path.stat().st_size):
         raise ParameterError(f"{path}: is there already; --resume goes on with it, or remove it first")
-    layout = Layout(tuple(carried), tuple(overall))
+    layout = Layout(tuple(carried), tuple(overall), copies)
     if kind in {".jsonl", ".ndjson"}:
         return LineFile(path, JsonLines)
     twice = set(carried) & set(layout.own_columns)
@@ -296,14 +303,18 @@ class LineFile:
     def _read_header(self) -> int:
         begin = self._lines.begin
         head = self._reader.read(len(begin))
-        if not begin.startswith(head):
-            raise ParameterError(f"{self.path}: holds something else than batch results; give another name")
+        own = self._lines.header()
         self._reader.seek(0)
-        header = next(self._lines.records(self._reader), b"") if self._lines.header() else b""
-        if header.endswith(b"\n"):
-            self._lines.learn(header)
-            return len(header)
-        return 0
+        header = next(self._lines.records(self._reader), b"") if own else b""
+        whole = header.endswith(b"\n")
+        try:
+            if not begin.startswith(head) or not (whole or own.startswith(header)):
+                raise ValueError(header)  # only a torn header of our own may be cut off
+            if whole:
+                self._lines.learn(header)
+        except ValueError as error:
+            raise ParameterError(f"{self.path}: holds something else than batch results; give another name") from error
+        return len(header) if whole else 0
 
     def _whole_end(self) -> int:
         """Return where the last whole record ends."""

@@ -21,6 +21,15 @@ Record = dict[str, Any]
 LABELS = ("id", "reference", "take")
 CHUNKS = "chunk_list"
 KEY = "key"
+COPY = "copy"
+_COPY_COLUMNS = {
+    "copy_of": "of",
+    "copy_id": "id",
+    "copy_path": "path",
+    "copy_offset_s": "offset_s",
+    "copy_confidence": "confidence",
+}
+_COPY_NUMBERS = ("copy_offset_s", "copy_confidence")
 _WHOLE_NUMBERS = frozenset({"chunks", "missing", "extra"})
 _SHARD_ROWS = 5000
 _SHARD_S = 60.0  # of work that a kill may cost
@@ -57,14 +66,15 @@ def sync_folder(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of a table of records: the manifest's, and those of a result."""
+    """The columns of a table of records: the manifest's, and those of a result, maybe with copies."""
 
     carried: tuple[str, ...]
     overall: tuple[str, ...]
+    copies: bool = False
 
     @property
     def own_columns(self) -> tuple[str, ...]:
-        return (*self.overall, CHUNKS, KEY)
+        return (*self.overall, CHUNKS, *(_COPY_COLUMNS if self.copies else ()), KEY)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -75,7 +85,10 @@ class Layout:
         """Read a table's header; ValueError if it is none of ours."""
         end = columns.index(CHUNKS)
         start = columns.index("distance")
-        return cls(tuple(columns[len(LABELS) : start]), tuple(columns[start:end]))
+        layout = cls(tuple(columns[len(LABELS) : start]), tuple(columns[start:end]), "copy_of" in columns[end:])
+        if layout.columns != tuple(columns):
+            raise ValueError(columns)
+        return layout
 
 
 def flat(record: Record, layout: Layout) -> Record:
@@ -84,6 +97,7 @@ def flat(record: Record, layout: Layout) -> Record:
         **{column: record.get(column) for column in (*LABELS, *layout.carried)},
         **{column: record["overall"].get(column) for column in layout.overall},
         CHUNKS: json.dumps(record["chunks"], separators=(",", ":")),
+        **({column: (record[COPY] or {}).get(name) for column, name in _COPY_COLUMNS.items()} if layout.copies else {}),
         KEY: record[KEY],
     }
 
@@ -94,7 +108,17 @@ def nested(row: Mapping[str, Any], layout: Layout) -> Record:
         **{column: row[column] for column in (*LABELS, *layout.carried)},
         "overall": {column: _number(column, row[column]) for column in layout.overall},
         "chunks": json.loads(row[CHUNKS]),
+        **({COPY: _copy(row)} if layout.copies else {}),
         KEY: row[KEY],
+    }
+
+
+def _copy(row: Mapping[str, Any]) -> Record | None:
+    if not row["copy_of"]:
+        return None
+    cells = {column: float(row[column]) if column in _COPY_NUMBERS else row[column] for column in _COPY_COLUMNS}
+    return {
+        name: cells[column] or None if column == "copy_id" else cells[column] for column, name in _COPY_COLUMNS.items()
     }
 
 
@@ -218,6 +242,7 @@ class ShardFolder:
         types = {
             **dict.fromkeys(layout.columns, pa.string()),
             **{name: pa.int64() if name in _WHOLE_NUMBERS else pa.float64() for name in layout.overall},
+            **{name: pa.float64() for name in _COPY_NUMBERS if layout.copies},
         }
         columns = {
             name: [_as_text(row[name]) if kind == pa.string() else row[name] for row in self._waiting]
@@ -227,7 +252,10 @@ class ShardFolder:
 
 
 def _as_text(value: Any) -> str | None:  # noqa: ANN401 - any carried value
-    return value if value is None or isinstance(value, str) else json.dumps(value, default=str)
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair has no UTF-8
 
 
 def _name(number: int) -> str:

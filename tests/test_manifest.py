@@ -157,10 +157,68 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, name: str, text: s
     assert str(caught.value).startswith(f"{tmp_path / name}: {message}")
 
 
-def test_no_utf8(tmp_path: Path) -> None:
-    (tmp_path / "m.csv").write_bytes("reference,take\nr,t\nr,été\n".encode("latin-1"))
-    with pytest.raises(ParameterError, match=r"m\.csv: line \d: can't be read .*; save it as UTF-8"):
+@pytest.mark.parametrize("n_before", [1, 5000])
+def test_the_first_line_that_is_no_utf8_is_named(tmp_path: Path, n_before: int) -> None:
+    text = "reference,take\n" + "r,t\n" * n_before + "r,été\nr,à\n"
+    (tmp_path / "m.csv").write_bytes(text.encode("cp1252"))
+    with pytest.raises(ParameterError) as caught:
         open_manifest(tmp_path / "m.csv").check()
+    assert str(caught.value).startswith(f"{tmp_path}/m.csv: line {n_before + 2}: byte 0xe9 is no UTF-8; ")
+    assert "save it as CSV UTF-8" in str(caught.value)
+    (tmp_path / "m.jsonl").write_bytes('{"reference": "r", "take": "t"}\n{"reference": "é"}\n'.encode("cp1252"))
+    with pytest.raises(ParameterError, match=r"m\.jsonl: line 2: byte 0xe9"):
+        open_manifest(tmp_path / "m.jsonl").check()
+
+
+@pytest.mark.parametrize("name", ["m.txt", "m.csv", "m.tsv", "m.jsonl"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_is_known_by_its_mark(tmp_path: Path, name: str, encoding: str) -> None:
+    lines = ["reference\ttake", "réf.wav\t語.wav"]
+    text = '{"reference": "réf.wav", "take": "語.wav"}\n' if name == "m.jsonl" else "\r\n".join(lines) + "\r\n"
+    (tmp_path / name).write_bytes(("\ufeff" + text).encode(encoding))
+    assert [(row.reference, row.take) for row in open_manifest(tmp_path / name)] == [("réf.wav", "語.wav")]
+    (tmp_path / name).write_bytes(("\ufeff" + text).encode(encoding) + b"\xd8")
+    with pytest.raises(ParameterError, match="broken UTF-16"):
+        open_manifest(tmp_path / name).check()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"x": NaN', "no JSON (NaN is no number"),
+        ('"x": [-Infinity]', "no JSON (-Infinity is no number"),
+        ('"x": 1e999', "no JSON (1e999 is no number"),
+        (f'"x": {"9" * 5000}', "no JSON (a number of thousands of digits)"),
+        (f'"x": {"[" * 40}{"]" * 40}', "values in values, more than 32 deep"),
+        (f'"x": {"[" * 200_000}{"]" * 200_000}', "values in values, more than 32 deep"),
+        ('"take": "a\\u0000b"', "take is 'a\\x00b', which no file can be called"),
+        ('"take": "a\\ud800b"', "take is 'a\\ud800b', which no file can be called"),
+        (f'"take": [{"1, " * 500}1]', "take is a list"),
+        ('"copy": 1', "column 'copy' has the name of a result's field"),
+    ],
+)
+def test_json_that_no_result_could_carry(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "m.jsonl").write_text(
+        '{"reference": "r", "take": "t"}\n{"reference": "r", "take": "t", ' + text + "}\n"
+    )
+    with pytest.raises(ParameterError) as caught:
+        open_manifest(tmp_path / "m.jsonl").check()
+    assert str(caught.value).startswith(f"{tmp_path}/m.jsonl: line 2: {message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_odd_values_are_carried(tmp_path: Path) -> None:
+    odd = {"huge": 10**4000, "nul": "\0", "half": "\ud800", "nested": [[{"a": None}]] * 20, "tiny": 5e-324}
+    manifest = written(tmp_path / "m.jsonl", json.dumps({"reference": "r", "take": "t", **odd}))
+    assert next(iter(manifest)).carried == odd
+
+
+def test_parquet_has_numbers_that_are_none(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    cells = {"reference": "r", "take": "t", "age": float("nan"), "all": [1.0, float("inf")]}
+    parquet.write_table(pa.Table.from_pylist([cells]), tmp_path / "m.parquet")
+    assert next(iter(open_manifest(tmp_path / "m.parquet"))).carried == {"age": None, "all": [1.0, None]}
 
 
 def test_no_manifest(tmp_path: Path) -> None:

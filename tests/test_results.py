@@ -115,6 +115,19 @@ def test_torn_at_any_byte(opened: Open, tmp_path: Path, suffix: str, monkeypatch
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"], indirect=True)
+def test_what_was_cut_off_is_not_read(opened: Open, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"r.{suffix}"
+    positions = fill(opened(), range(3))
+    path.write_bytes(path.read_bytes()[:-20])
+    results = opened(resume=True)
+    other = record(3, "another one, with a longer name")
+    assert results.append(other) == positions[2]
+    assert results.read(positions[2]) == other, "not the torn record that a buffer may hold still"
+    assert results.read(positions[1]) == record(1)
+    results.close()
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"], indirect=True)
 def test_zeros_of_a_power_failure(opened: Open, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"r.{suffix}"
     fill(opened(), range(3))
@@ -176,7 +189,19 @@ def test_nothing_is_overwritten(opened: Open) -> None:
         opened()
 
 
-@pytest.mark.parametrize("text", ["a diary\n", "id,other\n1,2\n", '{"schema": "speechcmp.split/1"}\n', "\0" * 9])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a diary\n",
+        "id,other\n1,2\n",
+        '{"schema": "speechcmp.split/1"}\n',
+        "\0" * 9,
+        "id,reference,take,teacher",
+        "id,reference,take,teacher\n1,r,t,me\n",
+        "id,reference,take,distance,chunk_list,mine\n",
+        'id,reference,take,"teacher\n',
+    ],
+)
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"], indirect=True)
 def test_files_of_others_are_left_alone(opened: Open, tmp_path: Path, suffix: str, text: str) -> None:
     path = tmp_path / f"r.{suffix}"
