@@ -307,14 +307,13 @@ class LineFile:
         self._reader.seek(0)
         header = next(self._lines.records(self._reader), b"") if own else b""
         whole = header.endswith(b"\n")
-        try:
-            if not begin.startswith(head) or not (whole or own.startswith(header)):
-                raise ValueError(header)  # only a torn header of our own may be cut off
-            if whole:
+        ours = begin.startswith(head) and (whole or own.startswith(header))  # a torn header of ours may be cut off
+        with suppress(ValueError):
+            if ours and whole:
                 self._lines.learn(header)
-        except ValueError as error:
-            raise ParameterError(f"{self.path}: holds something else than batch results; give another name") from error
-        return len(header) if whole else 0
+            if ours:
+                return len(header) if whole else 0
+        raise ParameterError(f"{self.path}: holds something else than batch results; give another name")
 
     def _whole_end(self) -> int:
         """Return where the last whole record ends."""

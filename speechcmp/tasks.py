@@ -24,8 +24,9 @@ from speechcmp.remote import is_url, read_url, without_secrets
 from speechcmp.score import load_model
 from speechcmp.values import brief_values
 
-_CACHE_BYTES = 48 << 20  # of prepared recordings, in each worker
+_CACHE_BYTES = 16 << 20  # of prepared recordings, in each worker: full, and so level, after a few hundred
 _CACHE_ENTRIES = 20_000  # failures weigh nothing
+_PAIR = 2  # are kept however large: the next row may have the same reference
 
 Signature = tuple[int, int, int] | str | None
 
@@ -190,7 +191,7 @@ def _signature(path: str, run: str) -> Signature:
 
 
 class SideCache:
-    """The recordings used last, up to `max_bytes`; a file that has changed since is read again.
+    """The recordings used last, up to `max_bytes` or two; a file that has changed since is read again.
 
     Threads may share it. Two that want a recording at once may both read it.
     """
@@ -219,7 +220,7 @@ class SideCache:
         replaced = self._sides.pop(key, None)
         self._n_bytes += side.n_bytes - (replaced.n_bytes if replaced else 0)
         self._sides[key] = side
-        while len(self._sides) > 1 and (self._n_bytes > self._max_bytes or len(self._sides) > _CACHE_ENTRIES):
+        while len(self._sides) > _PAIR and (self._n_bytes > self._max_bytes or len(self._sides) > _CACHE_ENTRIES):
             self._n_bytes -= self._sides.popitem(last=False)[1].n_bytes
 
     def clear(self) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from commands import Command
 from signals import sentences
 
 from speechcmp.cli import batch_view
+from speechcmp.score import load_model
 from speechcmp.values import OVERALL_FIELDS
 
 N_PAIRS = 600
@@ -88,6 +90,31 @@ def test_options_reach_the_comparison(speechcmp: Command, manifest: Path, refere
     got = speechcmp("batch", manifest, "--jobs", 1, "--limit", 1, "--match", "index", *options).lines
     alone = speechcmp("compare", reference, take, "--by", "index", *options, "--format", "json").json
     assert [line["overall"] for line in got] == [shortened(alone)]
+
+
+def test_calibration_reaches_the_score(speechcmp: Command, manifest: Path, tmp_path: Path) -> None:
+    model = load_model()
+    lenient = replace(model, sound=replace(model.sound, slopes=(0.0, 0.0)), gate=replace(model.gate, offset=1e6))
+    (tmp_path / "model.json").write_text(lenient.to_json())
+    options = ("--out", "r.jsonl", "--jobs", 2)
+    speechcmp("batch", manifest, *options)
+    before = lines_of(tmp_path / "r.jsonl")
+    done = speechcmp("batch", manifest, *options, "--resume", "--calibration", "model.json")
+    assert "3 of the results there were belong to no row" in done.err, "other scores are other results"
+    after = lines_of(tmp_path / "r.jsonl")
+    assert [line["overall"]["distance"] for line in after] == [line["overall"]["distance"] for line in before]
+    assert after[0]["overall"]["score"] != before[0]["overall"]["score"]
+    (tmp_path / "bad.json").write_text("{}")
+    assert speechcmp("batch", manifest, "--calibration", "bad.json").code == 2
+
+
+def test_takes_that_match_nothing_are_rows_that_fail(speechcmp: Command, reference: Path, take: Path) -> None:
+    done = speechcmp("batch", "--reference", reference, "--takes", "gone*.wav", "--takes", take, "--jobs", 1)
+    assert done.code == 3
+    assert [line["take"] for line in done.lines] == [str(take)]
+    assert "row 1: gone*.wav: no such file" in done.err
+    alone = speechcmp("batch", "--reference", reference, "--takes", "gone*.wav", "--jobs", 1)
+    assert (alone.code, alone.err) == (1, "speechcmp: gone*.wav: no file matches; check the pattern\n")
 
 
 def broken_files(folder: Path, whole: Path) -> dict[str, str]:
