@@ -20,6 +20,7 @@ import numpy as np
 
 from speechcmp.audio import Recording
 from speechcmp.comparison import CompareParams, compare
+from speechcmp.copies import Copies, find_copies
 from speechcmp.errors import AudioError
 from speechcmp.manifest import Manifest, Row
 from speechcmp.remote import without_secrets
@@ -69,6 +70,9 @@ class Batch:
         Score only the first rows of the manifest.
     ordered : bool
         Keep the results in the manifest's order.
+    copies : bool
+        Say in each record of what the take is a copy, of its reference or an earlier row's take; looked for
+        before anything is scored.
 
     Attributes
     ----------
@@ -84,8 +88,10 @@ class Batch:
         params: CompareParams,
         limit: int | None = None,
         ordered: bool = True,
+        copies: bool = False,
     ) -> None:
         self.n_dropped = 0
+        self._copies: Copies | None = {} if copies else None
         self._manifest = manifest
         self._results = results
         self._params = params
@@ -93,7 +99,13 @@ class Batch:
         self._ordered = ordered
         self._positions: array[int] | None = None  # of each row's record, where records were there before
 
-    def run(self, workers: Workers, *, stopped: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
+    def run(
+        self,
+        workers: Workers,
+        *,
+        stopped: Callable[[], bool] = lambda: False,
+        looked: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[Outcome]:
         """Score what is missing.
 
         Parameters
@@ -101,6 +113,8 @@ class Batch:
         workers : Workers
         stopped : callable
             Asked now and then: no row is begun any more then, and what is under way is finished and kept.
+        looked : callable
+            Told now and then how many rows have been searched for copies.
 
         Yields
         ------
@@ -112,6 +126,10 @@ class Batch:
         SpeechcmpError
             The results can't be written.
         """
+        if self._copies is not None:
+            self._copies = find_copies(self._manifest.first(self._limit), workers, stopped=stopped, looked=looked)
+            if stopped():
+                return
         index = _Index(self._results) if self._results else None
         if index is not None and len(index):
             yield from self._keep_known(index, workers, stopped)
@@ -121,13 +139,17 @@ class Batch:
         self._put_in_order()
 
     def _score_missing(self, workers: Workers, stopped: Callable[[], bool]) -> Iterator[Outcome]:
-        function = functools.partial(score_rows, params=self._params, run=uuid.uuid4().hex)
+        copies = self._copies is not None
+        function = functools.partial(score_rows, params=self._params, run=uuid.uuid4().hex, copies=copies)
         positions = self._positions
         rows: Iterator[Row] = iter(self._manifest.first(self._limit))
         if positions is not None:
             rows = (row for row in rows if positions[row.number - 1] == _MISSING)
         done = run_rows(rows, function, workers, lost=_lost, ordered=self._ordered, stopped=stopped)
-        for row, outcome in done:
+        for row, scored in done:
+            outcome = scored
+            if isinstance(scored, Scored) and self._copies is not None:
+                outcome = Scored(row, self._record(row, scored.record))
             if self._results is not None and isinstance(outcome, Scored):
                 position = self._results.append(outcome.record)
                 if positions is not None:
@@ -139,14 +161,14 @@ class Batch:
         assert self._results is not None  # noqa: S101 - it has an index
         positions = array("q")
         renamed = False
-        function = functools.partial(key_rows, params=self._params)
+        function = functools.partial(key_rows, params=self._params, copies=self._copies is not None)
         for row, key in run_rows(self._manifest, function, workers, lost=lambda _: None, stopped=stopped):
             position = index.take(key) if key else _MISSING
             positions.append(position)
             if position == _MISSING:
                 continue
             old = self._results.read(position)
-            record = record_of(row, old)
+            record = self._record(row, old)
             renamed = renamed or not _same_words(old, record)
             if self._limit is None or row.number <= self._limit:
                 yield Known(row, record)
@@ -182,7 +204,12 @@ class Batch:
         for row in self._manifest:
             position = positions[row.number - 1]
             if position != _MISSING:
-                yield record_of(row, results.read(position))
+                yield self._record(row, results.read(position))
+
+    def _record(self, row: Row, values: dict[str, Any]) -> dict[str, Any]:
+        if self._copies is not None:
+            values = {**values, "copy": self._copies.get(row.number)}
+        return record_of(row, values)
 
 
 def _lost(row: Row) -> Failure:

@@ -105,6 +105,7 @@ class Summary:
     def __init__(self, by: str | None = None) -> None:
         self.n_scored = 0
         self.n_failed = 0
+        self._n_copies: Counter[str] | None = None
         self._by = by
         self._distance = Distribution()
         self._score = Distribution()
@@ -123,6 +124,10 @@ class Summary:
             self._score.add(score)
         if self._by is not None:
             self._add_to_group(str(record.get(self._by, "")), distance, score)
+        if "copy" in record:
+            self._n_copies = self._n_copies or Counter(reference=0, take=0)
+            if record["copy"]:
+                self._n_copies[record["copy"]["of"]] += 1
         for chunk in record["chunks"]:
             self._add_chunk(record["reference"], chunk)
 
@@ -141,6 +146,7 @@ class Summary:
             "failures": [{"reason": reason, "rows": n} for reason, n in self._reasons.most_common()],
             "distance": self._distance.values(),
             "score": self._score.values(),
+            **({"copies": dict(self._n_copies)} if self._n_copies else {}),
             **({"by": {"column": self._by, "groups": self._group_values()}} if self._by is not None else {}),
             "worst_chunks": self._worst_chunks(),
         }

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from speechcmp.audio import load_recording
+from speechcmp.audio import Recording, load_recording
 from speechcmp.comparison import CompareParams, Prepared, compare_prepared, prepare
 from speechcmp.errors import SpeechcmpError
 from speechcmp.manifest import Row
@@ -65,7 +65,7 @@ class _Side:
 
 
 def record_of(row: Row, values: dict[str, Any]) -> dict[str, Any]:
-    """Put a row's own words before what was worked out: ``overall``, ``chunks`` and ``key``."""
+    """Put a row's own words before what was worked out: ``overall``, ``chunks``, maybe ``copy``, and ``key``."""
     return {
         "id": row.id,
         "reference": row.reference,
@@ -73,25 +73,26 @@ def record_of(row: Row, values: dict[str, Any]) -> dict[str, Any]:
         **row.carried,
         "overall": values["overall"],
         "chunks": values["chunks"],
+        **({"copy": values["copy"]} if "copy" in values else {}),
         "key": values["key"],
     }
 
 
-def score_rows(rows: list[Row], params: CompareParams, run: str = "") -> Done:
-    """Score rows; nothing that a file does is raised.
+def score_rows(rows: list[Row], params: CompareParams, run: str = "", *, copies: bool = False) -> Done:
+    """Score rows, `copies` if copies are looked for; nothing that a file does is raised.
 
     What a URL gave is kept for one `run` only: whether it has changed since can't be seen without reading it.
     """
     started = time.perf_counter()
-    made_by = _made_by(params)
+    made_by = _made_by(params, copies=copies)
     outcomes = [_score(row, params, made_by, run) for row in rows]
     return Done(outcomes, time.perf_counter() - started)
 
 
-def key_rows(rows: list[Row], params: CompareParams) -> Done:
+def key_rows(rows: list[Row], params: CompareParams, *, copies: bool = False) -> Done:
     """Work out the rows' content keys without scoring them; None where a file can't be read."""
     started = time.perf_counter()
-    made_by = _made_by(params)
+    made_by = _made_by(params, copies=copies)
     digests: dict[str, bytes | None] = {}
     for row in rows:
         for path in (row.reference_path, row.take_path):
@@ -109,8 +110,9 @@ def content_key(reference_sha1: bytes, take_sha1: bytes, made_by: bytes) -> str:
     return hashlib.sha1(reference_sha1 + take_sha1 + made_by, usedforsecurity=False).hexdigest()
 
 
-def _made_by(params: CompareParams) -> bytes:
-    text = repr((_version(), sorted(asdict(params).items()), (params.model or load_model()).to_json()))
+def _made_by(params: CompareParams, *, copies: bool) -> bytes:
+    parts = (_version(), sorted(asdict(params).items()), (params.model or load_model()).to_json())
+    text = repr((*parts, "copies") if copies else parts)
     return hashlib.sha1(text.encode(), usedforsecurity=False).digest()
 
 
@@ -143,18 +145,21 @@ def _reason(name: str, error: Exception) -> str:
 
 def _read(path: str, name: str, params: CompareParams, signature: Signature) -> _Side:
     try:
-        if is_url(path):
-            data = read_url(path)
-            sha1 = _digest(data)
-            recording = load_recording(io.BytesIO(data), mono=False, name=name)
-        else:
-            # The key before the samples: of a file that changes in between, the next run takes notice.
-            sha1 = _sha1(path) or b""
-            recording = load_recording(path, mono=False, name=name)
+        sha1, recording = read_recording(path, name)
         prepared = prepare(recording, params)
     except Exception as error:  # noqa: BLE001 - as above
         return _Side(signature, b"", None, _reason(name, error), 0)
     return _Side(signature, sha1, prepared, "", _count_bytes(prepared))
+
+
+def read_recording(path: str, name: str) -> tuple[bytes, Recording]:
+    """Return the SHA-1 of a file or URL and what it holds; raises as `load_recording` and `read_url`."""
+    if is_url(path):
+        data = read_url(path)
+        return _digest(data), load_recording(io.BytesIO(data), mono=False, name=name)
+    # The hash before the samples: of a file that changes in between, the next run takes notice.
+    sha1 = _sha1(path) or b""
+    return sha1, load_recording(path, mono=False, name=name)
 
 
 def _count_bytes(value: object) -> int:
@@ -180,7 +185,8 @@ def _sha1(path: str) -> bytes | None:
         return None
 
 
-def _signature(path: str, run: str) -> Signature:
+def signature_of(path: str, run: str) -> Signature:
+    """Return what changes when a file does, and with every run for a URL; None without a file."""
     if is_url(path):
         return run
     try:
@@ -205,7 +211,7 @@ class SideCache:
     def side(self, path: str, name: str, params: CompareParams, made_by: bytes, run: str = "") -> _Side:
         """Return a recording, read if need be; `made_by` stands for the parameters."""
         key = (path, name, made_by)
-        signature = _signature(path, run)
+        signature = signature_of(path, run)
         with self._lock:
             side = self._sides.get(key)
             if side is not None and side.signature == signature:

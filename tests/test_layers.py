@@ -57,10 +57,11 @@ FLOORS = {
     "spread": 7,
     "tasks": 7,
     "schedule": 8,
-    "batch": 9,
-    "__init__": 11,
-    "cli": 11,
-    "__main__": 12,
+    "copies": 9,
+    "batch": 10,
+    "__init__": 12,
+    "cli": 12,
+    "__main__": 13,
 }
 LIGHT = ("librosa", "numba", "scipy.signal", "pydub", "pymysql", "fastdtw", "matplotlib")
 

@@ -89,6 +89,14 @@ def batch(
         typer.Option("--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."),
     ] = None,
     calibration: options.CalibrationOption = None,
+    flag_copies: Annotated[
+        bool,
+        typer.Option(
+            "--flag-copies",
+            envvar="SPEECHCMP_FLAG_COPIES",
+            help="Say when a take is a copy of its reference, or of another row's take.",
+        ),
+    ] = False,
     recursive: options.RecursiveOption = False,
     split: "SplitParams",
 ) -> int:
@@ -116,10 +124,12 @@ def batch(
         workers = open_files.enter_context(_workers(context, dask, jobs, n_rows))
         results = None
         if out is not None:
-            results = open_results(out, carried=checked.carried, overall=OVERALL_FIELDS, resume=resume)
+            results = open_results(
+                out, carried=checked.carried, overall=OVERALL_FIELDS, copies=flag_copies, resume=resume
+            )
             open_files.callback(results.close)
         noted = open_files.enter_context(_FailureFile(failures or _failures_beside(out)))
-        work = Batch(rows, results, params=params, limit=limit, ordered=not unordered)
+        work = Batch(rows, results, params=params, limit=limit, ordered=not unordered, copies=flag_copies)
         run = _Run(work, noted, n_rows, max_failures, by, prints=out is None)
         stopped = run.go(workers)
     return run.finish(out, stopped=stopped, as_json=output_format == "json")
@@ -254,7 +264,7 @@ class _Run:
         from speechcmp.cli.batch_view import Progress
 
         with self._interruptible(), Progress(self._n_rows) as progress:
-            for outcome in self._work.run(workers, stopped=self._is_stopped):
+            for outcome in self._work.run(workers, stopped=self._is_stopped, looked=progress.look):
                 self._take(outcome)
                 progress.show(self.summary.n_scored + self.summary.n_failed, self.summary.n_failed, self._n_known)
         return self._is_stopped()

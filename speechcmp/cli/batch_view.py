@@ -53,6 +53,17 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
+    def look(self, n_rows: int) -> None:
+        """Show how many rows have been searched for copies, if it is time to."""
+        now = time.monotonic()
+        if now - self._shown_at < (_EVERY_ON_TERMINAL_S if self._bar else _EVERY_S):
+            return
+        self._shown_at = now
+        if self._bar is not None:
+            self._bar.update(self._task, completed=n_rows, rate="looking for copies")
+        else:
+            console(stderr=True).print(f"speechcmp: looked for copies in {n_rows:,} of {self._n_rows:,} rows")
+
     def show(self, n_done: int, n_failed: int, n_known: int) -> None:
         """Show how far it is, if it is time to; `n_known` rows cost nothing."""
         now = time.monotonic()
@@ -95,6 +106,9 @@ def print_summary(summary: "Summary", *, as_json: bool, stderr: bool = False) ->
     for name in ("distance", "score"):
         if values[name]:
             out.print(_distribution(name, values[name]), soft_wrap=True)
+    if any(values.get("copies", {}).values()):
+        counts = values["copies"]
+        out.print(f"[yellow]copies[/] {counts['reference']:,} of their reference, {counts['take']:,} of another take")
     for failure in values["failures"]:
         out.print(f"[yellow]failed[/] {failure['rows']:,}: {shown(failure['reason'])}", soft_wrap=True)
     if "by" in values:

@@ -108,6 +108,31 @@ def test_calibration_reaches_the_score(speechcmp: Command, manifest: Path, tmp_p
     assert speechcmp("batch", manifest, "--calibration", "bad.json").code == 2
 
 
+def test_copies_are_flagged_and_counted(speechcmp: Command, samples: Path, tmp_path: Path) -> None:
+    (tmp_path / "twin.flac").write_bytes((samples / "good-take.flac").read_bytes())
+    takes = {"x": samples / "good-take.flac", "y": samples / "reference.flac", "z": samples / "poor-take.flac"}
+    rows = [f"{name},{samples / 'reference.flac'},{take}" for name, take in (takes | {"twin": "twin.flac"}).items()]
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("id,reference,take\n" + "\n".join(rows) + "\n")
+    options = ("--flag-copies", "--jobs", 1, "--format", "json")
+    done = speechcmp("batch", manifest, "--out", "r.jsonl", *options)
+    assert done.json["copies"] == {"reference": 1, "take": 1}
+    same = {"offset_s": 0.0, "confidence": 1.0}
+    assert [line["copy"] for line in lines_of(tmp_path / "r.jsonl")] == [
+        None,
+        {"of": "reference", "id": None, "path": str(samples / "reference.flac"), **same},
+        None,
+        {"of": "take", "id": "x", "path": str(samples / "good-take.flac"), **same},
+    ]
+    assert list(lines_of(tmp_path / "r.jsonl")[0])[-2:] == ["copy", "key"]
+    speechcmp("batch", manifest, "--out", "r.csv", *options)
+    with (tmp_path / "r.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [(row["copy_of"], row["copy_id"]) for row in table] == [("", ""), ("reference", ""), ("", ""), ("take", "x")]
+    assert "copies 1 of their reference, 1 of another take" in speechcmp("batch", manifest, *options[:3]).err
+    assert "copies" not in speechcmp("batch", manifest, "--out", "no.jsonl", "--format", "json", "--jobs", 1).json
+
+
 def test_takes_that_match_nothing_are_rows_that_fail(speechcmp: Command, reference: Path, take: Path) -> None:
     done = speechcmp("batch", "--reference", reference, "--takes", "gone*.wav", "--takes", take, "--jobs", 1)
     assert done.code == 3
