@@ -50,6 +50,7 @@ FLOORS = {
     "score": 4,
     "calibration": 5,
     "findings": 5,
+    "records": 5,
     "segment": 5,
     "comparison": 6,
     "values": 6,

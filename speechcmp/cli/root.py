@@ -16,6 +16,7 @@ from speechcmp.cli.doctor import doctor
 from speechcmp.cli.identify import identify
 from speechcmp.cli.index import index
 from speechcmp.cli.library import app as library
+from speechcmp.cli.report import report
 from speechcmp.cli.settings import default_values, read_settings
 from speechcmp.cli.split import split
 from speechcmp.cli.usage import UsageError, usage_message
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (split, compare, batch, calibrate, index, identify, doctor):
+for verb in (split, compare, batch, report, calibrate, index, identify, doctor):
     app.command()(verb)
 app.add_typer(library, name="library")
 
