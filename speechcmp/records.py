@@ -65,6 +65,7 @@ def _json_records(path: Path) -> Iterator[Record | Damaged]:
 def _json_lines(
     path: Path, schema: str, is_whole: Callable[[dict[str, Any]], bool], what: str
 ) -> Iterator[dict[str, Any] | Damaged]:
+    begin = f'{{"schema": "{schema}", '.encode()
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             found = _parsed(line)
@@ -72,7 +73,7 @@ def _json_lines(
                 yield found
                 continue
             torn = not line.endswith(b"\n")
-            if number == 1 and not (torn and line.startswith(b'{"schema": "' + schema.encode())):
+            if number == 1 and not (torn and line[: len(begin)] == begin[: len(line)]):
                 raise ParameterError(f"{path}: holds something else than {what}; name those")
             yield Damaged(f"line {number}", torn)
 
