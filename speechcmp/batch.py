@@ -13,10 +13,10 @@ import uuid
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speechcmp.audio import Recording
 from speechcmp.comparison import CompareParams, compare
@@ -174,18 +174,17 @@ class Batch:
                 yield Known(row, record)
         if stopped():  # the rows after this one are not known
             return
-        kept = {position for position in positions if position != _MISSING}
-        self.n_dropped = len(index) - len(kept)
+        self.n_dropped = len(index) - len(np.unique(_found(positions)))
         self._positions = positions
         if renamed or self.n_dropped or self._results.other_layout or not self._are_in_place():
             self._rewrite()
 
     def _are_in_place(self) -> bool:
         """Say whether the results are one record a row, in the rows' order if that is wanted."""
-        found = [position for position in self._positions or () if position != _MISSING]
+        found = _found(self._positions) if self._positions else np.empty(0, np.int64)
         if not self._ordered:
-            return len(set(found)) == len(found)
-        return all(a < b for a, b in pairwise(found))
+            return len(np.unique(found)) == len(found)
+        return bool((np.diff(found) > 0).all())
 
     def _put_in_order(self) -> None:
         if self._positions is not None and not self._are_in_place():
@@ -210,6 +209,12 @@ class Batch:
         if self._copies is not None:
             values = {**values, "copy": self._copies.get(row.number)}
         return record_of(row, values)
+
+
+def _found(positions: "array[int]") -> NDArray[np.int64]:
+    """Return the positions of records that are there; as an array, for millions of them."""
+    every: NDArray[np.int64] = np.array(positions, np.int64)
+    return np.delete(every, every == _MISSING)
 
 
 def _lost(row: Row) -> Failure:
