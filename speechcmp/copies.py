@@ -28,6 +28,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ from speechcmp.workers import Workers
 _PRESET = Preset("sketch", '{"pairs": "one frame", "kept": "1/16"}')
 _KEPT = 16  # of 256
 _FEWEST_KEYS = 32  # of a word
-_MOST_A_KEY = 64  # takes that have a key; more, and it says nothing
+_MOST_A_KEY = 64  # places that have a key; more, as of a hum, and it says nothing
 _REACH = 7  # landmarks of one frame that one is paired with
 _BLOCK_ROWS = 512
 _LEAST_VOTES = 2
@@ -123,7 +124,7 @@ def find_copies(
 
 
 def _url(folder: str) -> str:
-    return f"sqlite:///{Path(folder).absolute() / 'takes.db'}".replace("?", "%3F")
+    return f"sqlite:///{quote(str(Path(folder).absolute() / 'takes.db'))}"
 
 
 def _confirmed(
@@ -212,7 +213,7 @@ def _may_be_copy(original: Landmarks, copy: Landmarks) -> bool:
     ours, theirs = (_words(marks.hashes, 0) for marks in (original, copy))
     order = np.argsort(ours, kind="stable")
     first, stop = (np.searchsorted(ours, theirs, side, sorter=order) for side in ("left", "right"))
-    n_hits = stop - first
+    n_hits = np.where(stop - first > _MOST_A_KEY, 0, stop - first)
     total = int(n_hits.sum())
     if not total:
         return False
@@ -354,7 +355,11 @@ def _path_hash(path: str) -> int:
 
 def _among(keys: dict[bytes, list[tuple[int, int]]], sketch: Sketch) -> NDArray[np.int64]:
     """Look a sketch up among those of the same block: rows of (key, row number, frame)."""
-    found = [(index, *place) for index, key in enumerate(map(bytes, sketch.keys)) if key in keys for place in keys[key]]
+    found = []
+    for index, key in enumerate(map(bytes, sketch.keys)):
+        places = keys.get(key, ())
+        if len(places) <= _MOST_A_KEY:
+            found += [(index, *place) for place in places]
     return np.array(found, np.int64).reshape(-1, 3)
 
 

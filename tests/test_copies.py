@@ -126,8 +126,18 @@ def test_what_cannot_be_read_is_no_copy(folder: Path) -> None:
     soundfile.write(folder / "short.wav", speak(7, 0.05), RATE)
     soundfile.write(folder / "silent2.wav", np.zeros(2 * RATE), RATE)
     names = ["text", "text2", "silent", "silent2", "short", "a"]
-    assert found_in(manifest_of(folder, names)) == {}
+    assert found_in(manifest_of(folder, names)) == found_in(manifest_of(folder, ["silent"])) == {}
     assert found_in(manifest_of(folder, ["a", "a-softer"], reference="gone"))[2]["id"] == "a"
+
+
+def test_a_hum_is_no_copy_of_another(folder: Path) -> None:
+    t = np.arange(20 * RATE) / RATE
+    for name, pitch_hz in (("hum", 100.0), ("hum2", 100.01)):
+        tones = np.sum([np.sin(2 * np.pi * k * pitch_hz * t + k * k) / k for k in range(1, 30)], axis=0)
+        noise = 0.001 * np.random.default_rng(len(name)).standard_normal(len(t))
+        soundfile.write(folder / f"{name}.wav", 0.1 * tones + noise, RATE)
+    assert found_in(manifest_of(folder, ["hum", "a", "hum2"])) == {}
+    assert found_in(manifest_of(folder, ["hum"], reference="hum2")) == {}
 
 
 def test_reading_the_same_text_again_is_no_copy(real_speech: Path, tmp_path: Path) -> None:
