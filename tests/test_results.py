@@ -72,10 +72,16 @@ def test_what_is_added_is_found_again(opened: Open) -> None:
 
 
 def test_quotes_newlines_and_nothing_at_all(opened: Open) -> None:
-    words = ['say "no"', "two\nlines", "cr\r\n", ",;\t", ""]
-    for resume, word in zip([False, True, True, True, True], words, strict=True):
-        fill(opened(resume=resume), range(1), speaker=word)
+    words = ['say "no"', "two\nlines", "cr\r\n", ",;\t", "", "a\0b"]
+    for number, word in enumerate(words):
+        fill(opened(resume=number > 0), range(1), speaker=word)
     assert [found["speaker"] for found in content(opened(resume=True))] == words
+
+
+def test_half_a_surrogate_pair_is_written_as_an_escape(opened: Open) -> None:
+    fill(opened(), range(1), speaker="half \ud800")
+    (found,) = content(opened(resume=True))
+    assert found["speaker"] in {"half \ud800", "half \\ud800"}
 
 
 def test_jsonl_is_the_contract(tmp_path: Path) -> None:
