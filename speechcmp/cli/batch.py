@@ -12,7 +12,7 @@ import typer
 
 from speechcmp.cli import options
 from speechcmp.cli.inputs import STDIN, expand_inputs
-from speechcmp.errors import AudioError, ParameterError, SpeechcmpError
+from speechcmp.errors import ParameterError, SpeechcmpError
 
 if TYPE_CHECKING:
     from speechcmp.batch import Batch, Outcome
@@ -147,18 +147,7 @@ def _manifest(path: str | None, reference: str | None, takes: list[str] | None, 
     if reference is None or not takes:
         raise ParameterError("no manifest: name one, or give --reference and --takes")
     own = Path(reference).absolute()
-    names = [name for take in takes for name in _expand(take, recursive=recursive, alone=len(takes) == 1)]
-    return pair_with(reference, [name for name in names if Path(name).absolute() != own])
-
-
-def _expand(take: str, *, recursive: bool, alone: bool) -> list[str]:
-    """List the recordings an input stands for; one of several that stands for none is a row that fails."""
-    try:
-        return expand_inputs([take], recursive=recursive)
-    except AudioError:
-        if alone:
-            raise
-        return [take]
+    return pair_with(reference, [x for x in expand_inputs(takes, recursive=recursive) if Path(x).absolute() != own])
 
 
 def _workers(context: typer.Context, dask: str | None, jobs: int | None, n_rows: int) -> "Workers":
