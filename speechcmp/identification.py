@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from speechcmp.audio import Recording, mix_down
 from speechcmp.fingerprint import landmarks, query_landmarks
 from speechcmp.peaks import PRESETS, SPEECH, FingerprintParams
-from speechcmp.store import Preset, Store
+from speechcmp.store import LibraryInfo, Preset, Store
 from speechcmp.voting import MIN_CONFIDENCE, Hits, Match, vote
 
 # Two synthetic voices reading one text reached 0.9998; a copy under noise as loud as itself has all nines.
@@ -32,7 +32,12 @@ class Identified:
 
 
 def identify(
-    clip: Recording, store: Store, *, every: bool = False, min_confidence: float = MIN_CONFIDENCE
+    clip: Recording,
+    store: Store,
+    *,
+    every: bool = False,
+    min_confidence: float = MIN_CONFIDENCE,
+    info: LibraryInfo | None = None,
 ) -> Identified:
     """Find the stored recordings that a clip is an exact copy of.
 
@@ -46,6 +51,9 @@ def identify(
         Every alignment, where a recording holds the clip more than once or the clip several recordings.
     min_confidence : float
         Least confidence of a match, 0 to 1.
+    info : LibraryInfo, optional
+        What `store.info()` says. It is asked for each clip by default; who has many asks once, and recordings
+        added meanwhile are found all the same.
 
     Raises
     ------
@@ -54,7 +62,7 @@ def identify(
     ParameterError
         `min_confidence` is out of range.
     """
-    info = store.info()
+    info = info or store.info()
     params = PRESETS[info.preset.name] if info.preset else SPEECH
     query = query_landmarks(mix_down(clip).samples, clip.sample_rate, params=params)
     hits = store.find(query.hashes, Preset.of(params))

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import itertools
 import os
 import stat
 import time
@@ -24,6 +25,7 @@ from speechcmp.workers import WorkerDiedError, Workers
 _BATCH_HASHES = 250_000  # a transaction of two seconds
 _BATCH_RECORDINGS = 500
 _BATCH_S = 5.0
+_ASKED_AT_ONCE = 16  # a server may be far off, but the first recording should not wait for many
 _COMPACT_HASHES = 100_000
 _COMPACT_SHARE = 4
 
@@ -32,7 +34,7 @@ class Ingested(NamedTuple):
     """A recording that is in the library now.
 
     `known` says that its content was there before; then nothing was fingerprinted, and `n_hashes` and
-    `duration_s` are 0.
+    `duration_s` are 0. `extended` says that a shorter head of it was there, which this has replaced.
     """
 
     path: str
@@ -40,6 +42,7 @@ class Ingested(NamedTuple):
     known: bool
     n_hashes: int
     duration_s: float
+    extended: bool = False
 
 
 class IngestFailure(NamedTuple):
@@ -121,7 +124,8 @@ def ingest(
         Worker processes; all cores by default, and 1 works in this process. Workers are started afresh, so a
         script needs its ``if __name__ == "__main__":``.
     limit_s : float, optional
-        Fingerprint only the first seconds of each file.
+        Fingerprint only the first seconds of each file. A file of which less is stored is fingerprinted again,
+        and replaces that.
     compact : bool
         Rewrite the library without gaps at the end of a run that made it a third larger or more.
     extract : callable
@@ -145,7 +149,7 @@ def ingest(
     fingerprint = functools.partial(_fingerprint, params=params, limit_s=limit_s, extract=extract)
     with Workers(n_jobs or os.cpu_count() or 1) as workers:
         digested = _through(workers, _digest, (os.fspath(path) for path in paths))
-        recordings = _through(workers, fingerprint, _unknown(digested, store))
+        recordings = _through(workers, fingerprint, _unknown(digested, store, limit_s))
         yield from _written(recordings, store, Preset.of(params), compact=compact)
 
 
@@ -182,11 +186,17 @@ def _fingerprint(
     return path, recording
 
 
-def _unknown(items: Iterable[Any], store: Store) -> Iterator[Any]:
-    """Pass on what is new to the store; of the rest, say so."""
-    for item in items:
-        ids = store.known([item.content_sha1]) if isinstance(item, _Digested) else {}
-        yield Ingested(item.path, ids[item.content_sha1], True, 0, 0.0) if ids else item
+def _unknown(items: Iterable[Any], store: Store, limit_s: float | None) -> Iterator[Any]:
+    """Pass on what is new to the store, in whole or from some second on; of the rest, say so."""
+    several = iter(items)
+    while some := list(itertools.islice(several, _ASKED_AT_ONCE)):
+        stored = store.known([item.content_sha1 for item in some if isinstance(item, _Digested)])
+        for item in some:
+            found = stored.get(item.content_sha1) if isinstance(item, _Digested) else None
+            if found is None or (found.state == "head" and (limit_s is None or limit_s > found.duration_s)):
+                yield item
+            else:
+                yield Ingested(item.path, found.id, True, 0, 0.0)
 
 
 def _written(recordings: Iterable[Any], store: Store, preset: Preset, *, compact: bool) -> Iterator[Row]:
@@ -215,9 +225,9 @@ def _written(recordings: Iterable[Any], store: Store, preset: Preset, *, compact
 
 def _stored(batch: list[tuple[str, NewRecording]], store: Store, preset: Preset) -> Iterator[Row]:
     outcome = store.add_many([recording for _, recording in batch], preset)
-    for (path, recording), (recording_id, known) in zip(batch, outcome, strict=True):
-        n_hashes = 0 if known else len(recording.hashes)
-        yield Ingested(path, recording_id, known, n_hashes, 0.0 if known else recording.duration_s)
+    for (path, recording), (recording_id, known, extended) in zip(batch, outcome, strict=True):
+        heard = (0, 0.0) if known else (len(recording.hashes), recording.duration_s)
+        yield Ingested(path, recording_id, known, *heard, extended)
 
 
 def _through(workers: Workers, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:

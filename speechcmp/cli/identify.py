@@ -13,7 +13,7 @@ from speechcmp.errors import AudioError, DependencyError
 
 if TYPE_CHECKING:
     from speechcmp.identification import Identified
-    from speechcmp.store import Store
+    from speechcmp.store import LibraryInfo, Store
 
 SCHEMA = "speechcmp.identify/1"
 CSV_COLUMNS = ("query", "recording_id", "name", "path", "offset_s", "votes", "confidence", "query_share")
@@ -46,9 +46,10 @@ def identify(
     names = expand_inputs(clips, recursive=recursive)
     answers, n_failed = [], 0
     with open_library(db) as store:
+        info = store.info()
         for name in track(names, total=len(names), what="Identifying"):
             try:
-                answers.append(_identify_one(name, store, every=every))
+                answers.append(_identify_one(name, store, info, every=every))
             except (AudioError, DependencyError) as error:
                 if len(names) == 1:
                     raise
@@ -63,13 +64,13 @@ def identify(
     return 0 if all(answer.identified.matches for answer in answers) else NO_MATCH
 
 
-def _identify_one(name: str, store: "Store", *, every: bool) -> Answer:
+def _identify_one(name: str, store: "Store", info: "LibraryInfo", *, every: bool) -> Answer:
     from speechcmp.audio import load_recording
     from speechcmp.identification import identify
 
     clip = load_recording(as_source(name), mono=True, name=as_label(name))
     start = time.perf_counter()
-    found = identify(clip, store, every=every)
+    found = identify(clip, store, every=every, info=info)
     return Answer(clip.name, clip.duration_s, found, 1000 * (time.perf_counter() - start))
 
 

@@ -1,5 +1,6 @@
 """``speechcmp index``: recordings into the fingerprint library."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -54,7 +55,7 @@ def index(
     elif output_format == "csv":
         output.print_csv(CSV_COLUMNS, rows)
     elif output_format == "table":
-        _print_table(rows)
+        _print_table(rows, limit)
     n_failed = sum(row["status"] == "failed" for row in rows)
     return 0 if not n_failed else 3 if n_failed < len(rows) else 1
 
@@ -65,11 +66,12 @@ def as_row(row: "Ingested | IngestFailure") -> dict[str, Any]:
 
     if isinstance(row, IngestFailure):
         return {"path": row.path, "status": "failed", "reason": row.reason}
-    kept = {"path": row.path, "status": "known" if row.known else "added", "recording_id": row.recording_id}
+    status = "known" if row.known else "extended" if row.extended else "added"
+    kept = {"path": row.path, "status": status, "recording_id": row.recording_id}
     return kept if row.known else {**kept, "hashes": row.n_hashes, "duration_s": row.duration_s}
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
+def _print_table(rows: list[dict[str, Any]], limit: float | None) -> None:
     from speechcmp.cli.output import console, shown
 
     out = console()
@@ -77,10 +79,15 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         if row["status"] == "known":
             text = f"{shown(row['path'])}: known already as recording {row['recording_id']}, skipped"
             out.print(text, soft_wrap=True)
-    added = [row for row in rows if row["status"] == "added"]
-    n_known = sum(row["status"] == "known" for row in rows)
-    n_failed = len(rows) - len(added) - n_known
-    hashes, seconds = (sum(row[key] for row in added) for key in ("hashes", "duration_s"))
+        elif row["status"] == "extended":
+            whole = limit is None or row["duration_s"] < limit
+            now = "whole now" if whole else f"to {row['duration_s']:g} s now"
+            text = f"{shown(row['path'])}: of recording {row['recording_id']} only a shorter head was known; {now}"
+            out.print(text, soft_wrap=True)
+    n = Counter(row["status"] for row in rows)
+    hashes, seconds = (sum(row.get(key, 0) for row in rows) for key in ("hashes", "duration_s"))
+    extended = f", [bold]{n['extended']}[/] extended" if n["extended"] else ""
     out.print(
-        f"[bold]{len(added)}[/] added ({hashes:,} hashes, {seconds / 60:.1f} min), {n_known} known, {n_failed} failed"
+        f"[bold]{n['added']}[/] added{extended} ({hashes:,} hashes, {seconds / 60:.1f} min), "
+        f"{n['known']} known, {n['failed']} failed"
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from speechcmp.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="Look into the fingerprint library, or take a recording out.")
-CSV_COLUMNS = ("id", "name", "path", "duration_s", "hashes", "added_at")
+CSV_COLUMNS = ("id", "name", "path", "duration_s", "hashes", "added_at", "state")
 ListFormat = Annotated[
     options.Format, typer.Option("--format", "-f", envvar="SPEECHCMP_FORMAT", help="How to print the list.")
 ]
@@ -78,6 +78,7 @@ def list_recordings(db: options.DbOption = None, output_format: ListFormat = "ta
                 "duration_s": stored.duration_s,
                 "hashes": stored.n_hashes,
                 "added_at": stored.added_at.isoformat(),
+                "state": stored.state,
             }
             for stored in store.list()
         ]
@@ -89,10 +90,11 @@ def list_recordings(db: options.DbOption = None, output_format: ListFormat = "ta
     elif output_format == "csv":
         output.print_csv(CSV_COLUMNS, rows)
     else:
-        table = output.new_table(("id", "right"), ("name", "left"), ("seconds", "right"), ("hashes", "right"))
+        columns = (("id", "right"), ("name", "left"), ("seconds", "right"), ("hashes", "right"), ("state", "left"))
+        table = output.new_table(*columns)
         for row in rows:
             seconds = output.number(float(str(row["duration_s"])), 1)
-            table.add_row(str(row["id"]), output.shown(row["name"]), seconds, f"{row['hashes']:,}")
+            table.add_row(str(row["id"]), output.shown(row["name"]), seconds, f"{row['hashes']:,}", str(row["state"]))
         output.console().print(table)
 
 
@@ -101,7 +103,6 @@ def remove(
     recording_ids: Annotated[list[int], typer.Argument(metavar="ID...", help="As `library list` shows them.")],
     db: options.DbOption = None,
 ) -> None:
-    """Take recordings out of the library."""
+    """Take recordings out of the library: all of them, or none where one is not there."""
     with open_library(db) as store:
-        for recording_id in recording_ids:
-            store.remove(recording_id)
+        store.remove(*recording_ids)

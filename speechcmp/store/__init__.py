@@ -43,5 +43,5 @@ def open_store(url: str) -> Store:
 
         return MysqlStore.from_url(url)
     # Never the URL itself: it may hold a password.
-    given = f"starts with {scheme[:20]!r}" if separator else "has no scheme"
+    given = f"starts with {scheme[:20]!r}" if separator and scheme.isalpha() else "has no scheme"
     raise ParameterError(f"database URL: {given}; give sqlite:///FILE or mysql://user@host/database")

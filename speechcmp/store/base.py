@@ -104,10 +104,15 @@ class NewRecording:
 
 
 class Added(NamedTuple):
-    """What became of a recording: its id, and whether the same content was there before."""
+    """What became of a recording.
+
+    `known` says that as much of the same content was there before; `extended`, that a shorter head of it was,
+    whose hashes these have replaced under the same id.
+    """
 
     recording_id: int
     known: bool
+    extended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +163,11 @@ class Store(ABC):
 
     - A recording and all its hashes become visible at one moment; a process or a server killed before that
       leaves nothing behind, and one killed after it loses nothing.
-    - Content (its SHA-1) is stored once, whoever writes at the same time.
+    - Content (its SHA-1) is stored once, whoever writes at the same time; more of it replaces a head of it, at
+      one moment.
     - All recordings of a library have one `Preset`, that of the first one added.
-    - A lost connection is opened again and what was lost is repeated, with pauses, for half a minute.
+    - A lost connection is opened again and what was lost is repeated, with pauses, for half a minute; a file
+      that another process is writing to is waited for, a quarter of a minute.
     - Values reach the database as bound parameters; passwords reach no message.
 
     A store is used by the thread and the process that opened it. As a context manager it closes itself.
@@ -171,7 +178,13 @@ class Store(ABC):
 
     @abstractmethod
     def create(self) -> None:
-        """Create the tables where they are missing; harmless when they are there."""
+        """Create the tables where they are missing; harmless when they are there.
+
+        Raises
+        ------
+        StoreError
+            Tables of those names, or in SQLite any tables, belong to another program.
+        """
 
     def add(self, recording: NewRecording, preset: Preset) -> Added:
         """Store one recording: see `add_many`."""
@@ -180,6 +193,8 @@ class Store(ABC):
     @abstractmethod
     def add_many(self, recordings: Sequence[NewRecording], preset: Preset) -> Sequence[Added]:
         """Store several whole recordings in one transaction.
+
+        Where a recording replaces its head, the whole library is read through once.
 
         Parameters
         ----------
@@ -201,11 +216,11 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def known(self, content_sha1s: Iterable[bytes]) -> Mapping[bytes, int]:
-        """Return the ids of the contents that are stored, by SHA-1."""
+    def known(self, content_sha1s: Iterable[bytes]) -> Mapping[bytes, StoredRecording]:
+        """Return what is stored of these contents, by SHA-1."""
 
     @abstractmethod
-    def find(self, hashes: NDArray[np.uint8], preset: Preset, *, max_per_hash: int | None = None) -> Hits:
+    def find(self, hashes: NDArray[np.uint8], preset: Preset) -> Hits:
         """Look up all hashes of a clip at once.
 
         Parameters
@@ -214,8 +229,6 @@ class Store(ABC):
             Each row is answered, also one that occurs twice.
         preset : Preset
             What the hashes were made with.
-        max_per_hash : int, optional
-            Leave out the hashes that are stored more often than this: they say little and cost most.
 
         Returns
         -------
@@ -237,13 +250,13 @@ class Store(ABC):
         """Return the recordings of these ids; ids that are not stored (any more) are left out."""
 
     @abstractmethod
-    def remove(self, recording_id: int) -> None:
-        """Take a recording out, with all its hashes, at one moment; reads through the whole library.
+    def remove(self, *recording_ids: int) -> None:
+        """Take recordings out, with all their hashes, at one moment; reads through the whole library.
 
         Raises
         ------
         StoreError
-            There is no such recording.
+            One of them is not there; then none is removed.
         """
 
     @abstractmethod

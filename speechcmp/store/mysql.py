@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pymysql.constants import CR, ER
 
 from speechcmp.errors import DependencyError, ParameterError, StoreError, StoreUnavailableError
-from speechcmp.store.sql import FingerprintRows, Result, Row, Session, SqlStore, as_bytes, no_library
+from speechcmp.store.sql import TABLES, FingerprintRows, Result, Row, Session, SqlStore, no_library, not_ours
 from speechcmp.voting import Hits
 
 PASSWORD_VARIABLE = "SPEECHCMP_DB_PASSWORD"  # noqa: S105 - the name of it
@@ -62,26 +62,29 @@ _SESSION_SET_UP = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
     "SET SESSION group_concat_max_len = 1073741824",
 )
-_ASKED = """
-    CREATE TEMPORARY TABLE IF NOT EXISTS asked_hashes (
-        number INT UNSIGNED NOT NULL, hash BINARY(10) NOT NULL, PRIMARY KEY USING BTREE (number)
+_NUMBERS = """
+    CREATE TEMPORARY TABLE IF NOT EXISTS hash_numbers (
+        block INT UNSIGNED NOT NULL, number INT UNSIGNED NOT NULL, PRIMARY KEY USING BTREE (block, number)
     ) ENGINE = MEMORY"""
 
-# PyMySQL takes 5 µs to read a row and a clip has 100,000 hits, so they come as one binary string a hash: two
-# numbers of 4 bytes each, whose top bit is set because CHAR() leaves out leading zero bytes.
+# All hashes travel in one string, and the table of numbers, filled once a connection, cuts it up: no inserts.
+# PyMySQL takes 5 µs to read a row, so the hits of a block of hashes come as one binary string: three numbers of
+# 4 bytes each, whose top bit is set because CHAR() leaves out leading zero bytes.
 _FIND = """
-    SELECT asked.number, COUNT(*),
-           GROUP_CONCAT(CHAR(f.recording_id | 2147483648, f.`offset` | 2147483648) SEPARATOR '')
-    FROM asked_hashes AS asked STRAIGHT_JOIN fingerprints AS f ON f.hash = asked.hash
-    GROUP BY asked.number"""
+    SELECT n.block, COUNT(*),
+           GROUP_CONCAT(CHAR(n.number | 2147483648, f.recording_id | 2147483648, f.`offset` | 2147483648) SEPARATOR '')
+    FROM hash_numbers AS n STRAIGHT_JOIN fingerprints AS f ON f.hash = SUBSTR(%s, n.number * 10 + 1, 10)
+    WHERE n.block <= %s AND n.number < %s
+    GROUP BY n.block"""
 _LOW_BITS = 0x7FFFFFFF
+_BLOCK = 256  # hashes: some 3,000 hits, 36 kB, in a library of 10 million
 
 
 class _MysqlSession:
     def __init__(self, connection: "pymysql.Connection[Any]") -> None:
         self.connection = connection
         self.cursor = connection.cursor()
-        self.can_ask = False
+        self.n_numbers = 0
         for statement in _SESSION_SET_UP:
             self.change(statement)
 
@@ -104,21 +107,24 @@ class _MysqlSession:
         for columns in rows.parts(_ROWS_AT_ONCE):
             self._insert_values("fingerprints (hash, recording_id, `offset`)", columns)
 
-    def find(self, hashes: NDArray[np.uint8], max_per_hash: int | None) -> Hits:
-        self._ask(hashes)
-        if max_per_hash is None:
-            found = self.rows(_FIND)
-        else:
-            found = self.rows(_FIND + " HAVING COUNT(*) <= %s", [max_per_hash])
-        hits = np.frombuffer(b"".join(row[2] or b"" for row in found), ">u4").reshape(-1, 2) & _LOW_BITS
-        counts = np.array([row[1] for row in found], np.int64)
-        if counts.sum() != len(hits):
+    def find(self, hashes: NDArray[np.uint8]) -> Hits:
+        self._number(len(hashes))
+        found = self.rows(_FIND, [hashes.tobytes(), len(hashes) // _BLOCK, len(hashes)])
+        hits = np.frombuffer(b"".join(row[2] for row in found), ">u4").reshape(-1, 3) & _LOW_BITS
+        if sum(row[1] for row in found) != len(hits):
             raise StoreError(
-                "library: a hash is stored too often for one answer; give max_per_hash, "
-                "or raise the server's max_allowed_packet"
+                "library: hashes are stored too often for one answer; raise the server's max_allowed_packet"
             )
-        numbers = np.array([row[0] for row in found], np.int64)
-        return Hits(np.repeat(numbers, counts), *hits.T.astype(np.int64))
+        return Hits(*hits.T.astype(np.int64))
+
+    def _number(self, n_hashes: int) -> None:
+        """Have at least so many numbers to cut a string of hashes up with."""
+        if not self.n_numbers:
+            self.change(_NUMBERS)
+        while self.n_numbers < n_hashes:
+            numbers = range(self.n_numbers, self.n_numbers + _ROWS_AT_ONCE)
+            self._insert_values("hash_numbers (block, number)", [[x // _BLOCK for x in numbers], numbers])
+            self.n_numbers = numbers.stop
 
     def n_bytes(self) -> int:
         sizes = self.rows(
@@ -126,16 +132,6 @@ class _MysqlSession:
             "WHERE table_schema = DATABASE() AND table_name IN ('library', 'recordings', 'fingerprints')"
         )
         return int(sizes[0][0] or 0)
-
-    def _ask(self, hashes: NDArray[np.uint8]) -> None:
-        """Fill the temporary table that look-ups are joined with."""
-        if not self.can_ask:
-            self.change(_ASKED)
-            self.can_ask = True
-        self.change("DELETE FROM asked_hashes")
-        for start in range(0, len(hashes), _ROWS_AT_ONCE):
-            part = as_bytes(hashes[start : start + _ROWS_AT_ONCE])
-            self._insert_values("asked_hashes (number, hash)", [range(start, start + len(part)), part])
 
     def _insert_values(self, table: str, columns: Sequence[Sequence[Any]]) -> None:
         width, n_rows = len(columns), len(columns[0])
@@ -226,6 +222,13 @@ class MysqlStore(SqlStore):
             raise
         return result
 
+    def refuse_strangers(self, session: Session) -> None:
+        # A database may be shared with other programs as long as the names are free.
+        rows = session.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()")
+        taken = TABLES & {row[0] for row in rows}
+        if taken and "library" not in taken:  # which an interrupted `create` makes first
+            raise not_ours(self.label, taken)
+
     def is_passing(self, failure: Exception) -> bool:
         code = _code(failure)
         return code in _LOST | _COLLIDED or (code in _UNREACHABLE and self._was_connected)
@@ -246,6 +249,9 @@ class MysqlStore(SqlStore):
         if code == ER.BAD_DB_ERROR:
             return StoreError(f"{self.label}: there is no such database; make it with CREATE DATABASE first")
         return StoreError(f"{self.label}: the server says: {failure.args[-1] if failure.args else failure}")
+
+    def lost(self, waited_s: float) -> StoreUnavailableError:
+        return StoreUnavailableError(f"{self.label}: lost or busy, not back after {waited_s:.0f} s; run it again later")
 
     def compact(self) -> None:
         def work(session: Session) -> None:

@@ -27,7 +27,8 @@ from speechcmp.store.base import (
 from speechcmp.voting import Hits
 
 SCHEMA_VERSION = 1
-RETRY_DELAYS_S = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+TABLES = frozenset({"library", "recordings", "fingerprints"})
+MAX_ID = 2**32 - 1
 FIND_AT_ONCE = 50_000  # hashes; a clip of half a minute, where memory for hits begins to count
 _VALUES_AT_ONCE = 500
 
@@ -57,7 +58,7 @@ class Session(Protocol):
         """Insert into the table `fingerprints`."""
         ...
 
-    def find(self, hashes: NDArray[np.uint8], max_per_hash: int | None) -> Hits:
+    def find(self, hashes: NDArray[np.uint8]) -> Hits:
         """Look up some hashes in one go."""
         ...
 
@@ -88,6 +89,7 @@ class SqlStore(Store):
 
     failures: tuple[type[Exception], ...] = ()  # what the driver raises
     insert_new = "INSERT IGNORE INTO"
+    retry_delays_s: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -112,31 +114,37 @@ class SqlStore(Store):
     def refusal(self, failure: Exception) -> StoreError:
         """Say what a failure that stays means."""
 
+    @abstractmethod
+    def lost(self, waited_s: float) -> StoreUnavailableError:
+        """Say what it means that failures did not pass."""
+
     def patiently(self, attempt: Callable[[], Result]) -> Result:
-        """Try until it works, fails for good, or half a minute is over."""
-        for delay_s in RETRY_DELAYS_S:
+        """Try until it works, fails for good, or patience is over."""
+        started = time.monotonic()
+        delays_s = iter(self.retry_delays_s)
+        while True:
             try:
                 return attempt()
             except self.failures as failure:
                 if not self.is_passing(failure):
                     raise self.refusal(failure) from failure
+                delay_s = next(delays_s, None)
+                if delay_s is None:
+                    raise self.lost(time.monotonic() - started) from failure
                 _log.info("%s: %s; trying again in %s s", self.label, failure, delay_s)
             time.sleep(delay_s)
-        try:
-            return attempt()
-        except self.failures as failure:
-            if not self.is_passing(failure):
-                raise self.refusal(failure) from failure
-            raise StoreUnavailableError(
-                f"{self.label}: lost or busy, not back after {sum(RETRY_DELAYS_S):.0f} s; run it again later"
-            ) from failure
 
     def create(self) -> None:
         def work(session: Session) -> None:
+            self.refuse_strangers(session)
             for statement in schema_statements():
                 session.change(self.dialect(statement))
 
         self.patiently(lambda: self.writing(work))
+
+    @abstractmethod
+    def refuse_strangers(self, session: Session) -> None:
+        """Raise `StoreError` where the tables there are another program's."""
 
     def dialect(self, statement: str) -> str:
         """Translate a statement of schema.sql."""
@@ -147,25 +155,40 @@ class SqlStore(Store):
 
     def _add_all(self, session: Session, recordings: Sequence[NewRecording], preset: Preset) -> Sequence[Added]:
         self._agree(session, preset, first=True)
-        ids = _known(session, [recording.content_sha1 for recording in recordings])
-        fresh = set()
+        stored = _known(session, [recording.content_sha1 for recording in recordings])
+        added: dict[bytes, Added] = {}
         parts = []
         # In the order of their keys: two writers that want the same two must not wait for each other.
         for recording in sorted(recordings, key=lambda recording: recording.content_sha1):
             content = recording.content_sha1
-            if content in ids:
+            if content in added:
+                continue
+            before = stored.get(content)
+            if before and not _is_more(recording, before):
+                added[content] = Added(before.id, known=True)
                 continue
             kept = _distinct_rows(recording)
-            number = _insert_recording(session, self.insert_new, recording, len(kept))
-            if number is None:  # another writer has just committed it
-                ids.update(_known(session, [content]))
-                continue
-            ids[content] = number
-            fresh.add(content)
-            parts.append(_rows_of(recording, number, kept))
+            added[content] = self._enter(session, recording, len(kept), before)
+            if not added[content].known:
+                parts.append(_rows_of(recording, added[content].recording_id, kept))
+        _delete_rows(session, [one.recording_id for one in added.values() if one.extended])
         if parts:
             session.insert_rows(FingerprintRows(*map(np.concatenate, zip(*parts, strict=True))))
-        return _outcome(recordings, ids, fresh)
+        return _outcome(recordings, added)
+
+    def _enter(self, session: Session, recording: NewRecording, n_hashes: int, before: StoredRecording | None) -> Added:
+        """Enter a recording among the others, unless another writer has just entered as much of it."""
+        if before is None:
+            number = _insert_recording(session, self.insert_new, recording, n_hashes)
+            if number is not None:
+                return Added(number, known=False)
+            before = _known(session, [recording.content_sha1])[recording.content_sha1]
+        extended = session.change(
+            "UPDATE recordings SET duration_s = %s, n_hashes = %s, state = %s "
+            "WHERE id = %s AND state = 'head' AND duration_s < %s",
+            [recording.duration_s, n_hashes, recording.state, before.id, recording.duration_s],
+        )
+        return Added(before.id, known=not extended, extended=bool(extended))
 
     def _agree(self, session: Session, preset: Preset, *, first: bool = False) -> None:
         """Raise unless `preset` is the library's; with `first`, make it so if it has none yet."""
@@ -185,18 +208,18 @@ class SqlStore(Store):
                 "use the same preset, or another library"
             )
 
-    def known(self, content_sha1s: Iterable[bytes]) -> Mapping[bytes, int]:
+    def known(self, content_sha1s: Iterable[bytes]) -> Mapping[bytes, StoredRecording]:
         wanted = list(content_sha1s)
         return self.patiently(lambda: self.reading(lambda session: _known(session, wanted)))
 
-    def find(self, hashes: NDArray[np.uint8], preset: Preset, *, max_per_hash: int | None = None) -> Hits:
+    def find(self, hashes: NDArray[np.uint8], preset: Preset) -> Hits:
         checked_hashes(hashes)
 
         def work(session: Session) -> Hits:
             self._agree(session, preset)
             parts = []
             for start in range(0, max(len(hashes), 1), FIND_AT_ONCE):
-                hits = session.find(hashes[start : start + FIND_AT_ONCE], max_per_hash)
+                hits = session.find(hashes[start : start + FIND_AT_ONCE])
                 parts.append(hits._replace(hash_index=hits.hash_index + start))
             return Hits(*map(np.concatenate, zip(*parts, strict=True)))
 
@@ -216,11 +239,17 @@ class SqlStore(Store):
 
         return self.patiently(lambda: self.reading(work))
 
-    def remove(self, recording_id: int) -> None:
+    def remove(self, *recording_ids: int) -> None:
+        wanted = sorted(set(recording_ids))
+
         def work(session: Session) -> None:
-            if not session.change("DELETE FROM recordings WHERE id = %s", [recording_id]):
-                raise StoreError(f"{self.label}: no recording {recording_id}; for ids run: speechcmp library list")
-            session.change("DELETE FROM fingerprints WHERE recording_id = %s", [recording_id])
+            missing = [number for number in wanted if not _delete_recording(session, number)]
+            if missing:
+                raise StoreError(
+                    f"{self.label}: no recording {', '.join(map(str, missing))}, nothing was removed; "
+                    "for ids run: speechcmp library list"
+                )
+            _delete_rows(session, wanted)
 
         self.patiently(lambda: self.writing(work))
 
@@ -248,6 +277,11 @@ def schema_statements() -> Iterator[str]:
             yield statement.strip()
 
 
+def not_ours(label: str, tables: Iterable[str]) -> StoreError:
+    names = ", ".join(sorted(tables)[:3])
+    return StoreError(f"{label}: is another program's database (tables {names}); nothing was changed; name a new one")
+
+
 def no_library(label: str) -> StoreError:
     return StoreError(f"{label}: there is no library yet; run: speechcmp library init")
 
@@ -263,26 +297,37 @@ def _stored_preset(session: Session) -> Preset | None:
     return Preset(*json.loads(settings["preset"])) if "preset" in settings else None
 
 
-def _known(session: Session, content_sha1s: Sequence[bytes]) -> dict[bytes, int]:
-    ids: dict[bytes, int] = {}
+def _known(session: Session, content_sha1s: Sequence[bytes]) -> dict[bytes, StoredRecording]:
+    found: dict[bytes, StoredRecording] = {}
     for part in _parts(content_sha1s):
-        ids.update(
-            session.rows(
-                f"SELECT content_sha1, id FROM recordings WHERE content_sha1 IN ({_marks(part)})",  # noqa: S608
-                part,
-            )
-        )
-    return ids
+        rows = _recordings(session, f"WHERE content_sha1 IN ({_marks(part)})", part)
+        found.update((stored.content_sha1, stored) for stored in rows)
+    return found
 
 
-def _outcome(recordings: Sequence[NewRecording], ids: Mapping[bytes, int], fresh: set[bytes]) -> Sequence[Added]:
+def _is_more(recording: NewRecording, before: StoredRecording) -> bool:
+    return before.state == "head" and recording.duration_s > before.duration_s
+
+
+def _outcome(recordings: Sequence[NewRecording], added: Mapping[bytes, Added]) -> Sequence[Added]:
     """Say of each recording what became of it; a copy in the same call is known from its first mention on."""
     outcome = []
+    mentioned = set()
     for recording in recordings:
-        content = recording.content_sha1
-        outcome.append(Added(ids[content], known=content not in fresh))
-        fresh.discard(content)
+        one = added[recording.content_sha1]
+        outcome.append(Added(one.recording_id, known=True) if recording.content_sha1 in mentioned else one)
+        mentioned.add(recording.content_sha1)
     return outcome
+
+
+def _delete_recording(session: Session, number: int) -> bool:
+    return 0 < number <= MAX_ID and bool(session.change("DELETE FROM recordings WHERE id = %s", [number]))
+
+
+def _delete_rows(session: Session, recording_ids: Sequence[int]) -> None:
+    """Delete the fingerprints of some recordings: once through all, for there is no index by recording."""
+    for part in _parts(recording_ids):
+        session.change(f"DELETE FROM fingerprints WHERE recording_id IN ({_marks(part)})", part)  # noqa: S608
 
 
 def _insert_recording(session: Session, insert_new: str, recording: NewRecording, n_hashes: int) -> int | None:

@@ -130,21 +130,38 @@ def test_all_places_of_a_clip(speechcmp: Command, db: Library, lessons: list[Pat
 def test_list_and_remove(speechcmp: Command, db: Library, lessons: list[Path], clip: Path) -> None:
     index(speechcmp, db, *lessons)
     rows = speechcmp("library", "list", "--db", db, "--format", "json").json["recordings"]
-    assert {"id", "name", "path", "duration_s", "hashes", "added_at"} == set(rows[0])
+    assert {"id", "name", "path", "duration_s", "hashes", "added_at", "state"} == set(rows[0])
     assert sorted(row["name"] for row in rows) == [path.name for path in lessons]
     (gone,) = (row["id"] for row in rows if row["name"] == "lesson1.flac")
     assert speechcmp("library", "remove", gone, "--db", db).code == 0
     assert speechcmp("identify", "--db", db, clip).code == 4
-    missing = speechcmp("library", "remove", gone, "--db", db)
+    kept = next(row["id"] for row in rows if row["id"] != gone)
+    missing = speechcmp("library", "remove", kept, gone, 10**30, "--db", db)
     assert missing.code == 1
-    assert str(gone) in missing.err
-    assert "lesson0.flac" in speechcmp("library", "list", "--db", db).out
+    assert f"no recording {gone}, {10**30}, nothing was removed" in missing.err
+    listed = speechcmp("library", "list", "--db", db).out
+    assert "lesson0.flac" in listed
+    assert "lesson2.flac" in listed
 
 
 def test_head_only(speechcmp: Command, db: Library, lessons: list[Path], clip: Path) -> None:
-    speechcmp("index", "--db", db, "--limit", 4, "--jobs", 1, *lessons)
+    speechcmp("index", "--db", db, "--limit", 4, "--jobs", 1, *lessons[:2])
     assert speechcmp("identify", "--db", db, clip).code == 4
-    assert speechcmp("library", "list", "--db", db, "-f", "json").json["recordings"][0]["duration_s"] == 4.0
+    rows = speechcmp("library", "list", "--db", db, "-f", "json").json["recordings"]
+    assert {(row["duration_s"], row["state"]) for row in rows} == {(4.0, "head")}
+    assert "head" in speechcmp("library", "list", "--db", db).out
+    longer = speechcmp("index", "--db", db, "--limit", 6, "--jobs", 1, lessons[0])
+    (number,) = (row["id"] for row in rows if row["name"] == "lesson0.flac")
+    assert f"{lessons[0]}: of recording {number} only a shorter head was known; to 6 s now" in longer.out
+    whole = speechcmp("index", "--db", db, "--jobs", 1, *lessons)
+    assert "only a shorter head was known; whole now" in whole.out
+    assert "1 added, 2 extended (" in whole.out
+    assert speechcmp("identify", "--db", db, clip).code == 0
+    after = speechcmp("library", "list", "--db", db, "-f", "json").json["recordings"]
+    assert [row["id"] for row in after[:2]] == [row["id"] for row in rows]
+    assert {(row["duration_s"], row["state"]) for row in after} == {(12.0, "whole")}
+    again = index(speechcmp, db, "--limit", 4, *lessons).json["recordings"]
+    assert {row["status"] for row in again} == {"known"}
 
 
 def test_bad_files_do_not_end_the_run(speechcmp: Command, db: Library, lessons: list[Path], tmp_path: Path) -> None:

@@ -51,8 +51,10 @@ def fake_extract(path: str, params: FingerprintParams, limit_s: float | None) ->
     if kind == "slow":
         time.sleep(0.02)
     made = recording(int(rest[0]), int(rest[1]))
-    whole = limit_s is None
-    return Fingerprint(made.hashes, made.offsets, made.duration_s, params.sample_rate or 16_000, whole)
+    whole = limit_s is None or limit_s >= made.duration_s
+    duration_s = made.duration_s if limit_s is None else min(limit_s, made.duration_s)
+    heard = made.offsets < 100 * duration_s
+    return Fingerprint(made.hashes[heard], made.offsets[heard], duration_s, params.sample_rate or 16_000, whole)
 
 
 def make_files(folder: Path, n: int, *, n_hashes: int = 100, kind: str = "plain") -> list[str]:

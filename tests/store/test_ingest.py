@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from speechcmp import ingest as module
 from speechcmp.errors import ParameterError, ParameterMismatchError
 from speechcmp.ingest import Ingested, IngestFailure, Row, fingerprint_file, ingest
 from speechcmp.peaks import DEJAVU, SPEECH
-from speechcmp.store import Preset, Store, open_store
+from speechcmp.store import Preset, Store, StoredRecording, open_store
 from speechcmp.workers import IN_FLIGHT_A_JOB
 
 KILLS = 4
@@ -96,14 +96,38 @@ def test_paths_are_read_as_needed(tmp_path: Path, store: Store, monkeypatch: pyt
     rows = ingest(paths(), store, n_jobs=1, extract=fake_extract)
     for n_rows in range(1, 31):
         next(rows)
-        assert taken <= n_rows + 3 + 3 * IN_FLIGHT_A_JOB
+        assert taken <= n_rows + 3 + 3 * IN_FLIGHT_A_JOB + module._ASKED_AT_ONCE
     rows.close()  # type: ignore[attr-defined]
     assert store.info().n_recordings < 50
 
 
-def test_only_the_head(tmp_path: Path, store: Store) -> None:
-    run(make_files(tmp_path / "in", 1), store, limit_s=3.0)
-    assert store.list()[0].state == "head"
+def test_more_than_the_head(tmp_path: Path, store: Store) -> None:
+    paths = make_files(tmp_path / "in", 2, n_hashes=500)
+    run(paths, store, limit_s=1.0)
+    assert [x.state for x in store.list()] == ["head", "head"]
+    assert all(row.known for row in run(paths, store, limit_s=0.5) if isinstance(row, Ingested))
+    for limit_s, state in ((2.0, "head"), (None, "whole")):
+        rows = [row for row in run(paths, store, limit_s=limit_s) if isinstance(row, Ingested)]
+        assert [(row.known, row.extended, row.duration_s) for row in rows] == [(False, True, limit_s or 5.0)] * 2
+        assert [x.state for x in store.list()] == [state, state]
+        check_whole(store)
+    for limit_s in (None, 3.0):
+        assert all(row.known for row in run(paths, store, limit_s=limit_s) if isinstance(row, Ingested))
+
+
+def test_the_store_is_asked_for_many_at_once(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = make_files(tmp_path / "in", 40)
+    with open_store(sqlite_url) as store:
+        asked: list[int] = []
+        known = store.known
+
+        def counted(contents: list[bytes]) -> Mapping[bytes, StoredRecording]:
+            asked.append(len(contents))
+            return known(contents)
+
+        monkeypatch.setattr(store, "known", counted)
+        assert added(run(paths, store)) == 40
+    assert asked == [16, 16, 8]
 
 
 def test_another_preset_ends_the_run(tmp_path: Path, store: Store) -> None:

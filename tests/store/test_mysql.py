@@ -101,7 +101,7 @@ def test_the_password_reaches_no_message(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(sql, "RETRY_DELAYS_S", (0.01,))
+    monkeypatch.setattr(MysqlStore, "retry_delays_s", (0.01,))
     if where == "environment":
         monkeypatch.setenv(PASSWORD_VARIABLE, "s3cret-but-wrong")
     user = "speaker" if where == "environment" else "speaker:s3cret-but-wrong"
@@ -247,6 +247,18 @@ def test_the_same_on_partitions(library: Store, mariadb: MariaDb, mysql_url: str
     check_whole(library)
 
 
+def test_tables_of_somebody_else_are_left_alone(mariadb: MariaDb, mysql_url: str) -> None:
+    database = mysql_url.rpartition("/")[2]
+    mariadb.run(f"CREATE TABLE {database}.recordings (x INT)", f"CREATE TABLE {database}.orders (x INT)")
+    with open_store(mysql_url) as store:
+        with pytest.raises(StoreError, match=r"another program's database \(tables recordings\)"):
+            store.create()
+        assert mariadb.run(f"SHOW TABLES IN {database}") == [("orders",), ("recordings",)]
+        mariadb.run(f"DROP TABLE {database}.recordings")
+        store.create()  # beside tables of other names
+        assert not store.add(recording(1), PRESET).known
+
+
 # --- connections lost
 
 
@@ -299,7 +311,7 @@ def test_a_server_that_comes_back_is_waited_for(library: Store, mariadb: MariaDb
 
 
 def test_a_server_that_does_not_come_back(library: Store, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql, "RETRY_DELAYS_S", (0.01, 0.02))
+    monkeypatch.setattr(MysqlStore, "retry_delays_s", (0.01, 0.02))
     library.add(recording(1), PRESET)
     mariadb.kill()
     try:
