@@ -1,101 +1,204 @@
-"""Measure the fingerprint library: extraction, ingest, look-up and size as it grows.
+"""Measure the fingerprint library on landmarks of real speech: extraction, ingest, size, look-up, false accepts.
 
-    python benchmarks/library.py [--db mysql://root@127.0.0.1/bench] [--rows 100000 1000000 10000000]
+    python benchmarks/library.py --data DIR [--rows 100000 1000000 10000000] [--stores sqlite mariadb]
 
-Without --db a SQLite file in a temporary folder. The database must be empty: what is written stays there.
-Hashes follow the frequencies of real speech: those of the samples under noise, each with its share.
+DIR has readings/ and references/ (FLAC). `made_library` tells how they become a large library; an SQLite file
+and a MariaDB of its own, both in a temporary folder, are filled with it. Takes a quarter of an hour.
 """
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import soundfile
-from numpy.typing import NDArray
+from made_library import (
+    RATE,
+    Made,
+    Samples,
+    Speech,
+    known_clips,
+    make_recordings,
+    read_speech,
+    recurrence,
+    unknown_clips,
+    with_noise,
+)
+from mariadb_server import MariaDbServer
 
+from speechcmp.audio import Recording
 from speechcmp.fingerprint import landmarks, query_landmarks
+from speechcmp.identification import identify
 from speechcmp.peaks import SPEECH
-from speechcmp.store import NewRecording, Preset, Store, open_store
+from speechcmp.store import LibraryInfo, NewRecording, Preset, Store, open_store
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 PRESET = Preset.of(SPEECH)
-HASHES_A_RECORDING = 4_000
-RECORDINGS_A_BATCH = 60
-N_CLIPS = 50
+ROWS_A_BATCH = 250_000  # as `index` does
+N_CLIPS = 100
+N_UNKNOWN = 1_000
+RIGHT_S = 0.1
 
 
-def measure_extraction() -> float:
-    """Return seconds of audio fingerprinted per CPU second."""
-    samples, rate = soundfile.read(SAMPLES / "reference.flac", dtype="float32")
-    hour = np.resize(samples, 600 * rate)
-    start = time.process_time()
-    landmarks(hour, rate)
-    return 600 / (time.process_time() - start)
+class Asked(NamedTuple):
+    """Medians over clips, in ms of wall time: the look-up alone, and all from samples to name. CPU ms: the mean."""
+
+    find_ms: float
+    whole_ms: float
+    cpu_ms: float
+    share_right: float
 
 
-def recordings(n_rows: int, rng: np.random.Generator) -> Iterator[NewRecording]:
-    """Make recordings whose hashes are drawn from a skewed distribution, as those of speech are."""
-    for _ in range(n_rows // HASHES_A_RECORDING):
-        keys = (rng.pareto(1.0, HASHES_A_RECORDING) * 1e6).astype(np.uint64) % np.uint64(10**12)
-        hashes = np.zeros((HASHES_A_RECORDING, 10), np.uint8)
-        hashes[:, :8] = (keys * np.uint64(0x9E3779B97F4A7C15)).view(np.uint8).reshape(-1, 8)
-        offsets = np.sort(rng.integers(0, 1 << 12, HASHES_A_RECORDING)).astype(np.uint32)
-        name = rng.bytes(20)
-        yield NewRecording(name.hex(), name.hex(), name, 60.0, 16_000, hashes, offsets)
+@dataclass(frozen=True, slots=True)
+class Library:
+    """What to store, clips of the first of it, and clips of what is not stored."""
+
+    recordings: Sequence[NewRecording]
+    clean: Sequence[tuple[Recording, float]]
+    noisy: Sequence[tuple[Recording, float]]
+    strangers: Sequence[Recording]
+
+    def n_recordings(self, n_rows: int) -> int:
+        ends = np.cumsum([len(recording.hashes) for recording in self.recordings])
+        return int(np.searchsorted(ends, n_rows)) + 1
 
 
-def fill(store: Store, n_rows: int, rng: np.random.Generator) -> float:
-    """Add recordings and return rows per second of wall time."""
-    n_added, taken_s = 0, 0.0
-    waiting = list(recordings(n_rows, rng))
-    for first in range(0, len(waiting), RECORDINGS_A_BATCH):
-        batch = waiting[first : first + RECORDINGS_A_BATCH]
-        start = time.perf_counter()
-        store.add_many(batch, PRESET)
-        taken_s += time.perf_counter() - start
-        n_added += sum(len(recording.hashes) for recording in batch)
-    return n_added / taken_s
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A store to measure, and the process ids that work for it."""
+
+    name: str
+    store: Store
+    process_ids: Sequence[int]
+
+    def cpu_s(self) -> float:
+        ticks = 0
+        for number in self.process_ids:
+            fields = Path(f"/proc/{number}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def look_up(store: Store, queries: list[NDArray[np.uint8]]) -> float:
-    """Return the median milliseconds of finding all hits of a clip."""
+def make_library(speech: Speech, sizes: Sequence[int]) -> Library:
+    """Make what the largest size needs; the known clips are of what the smallest holds."""
+    rng = np.random.default_rng(0)
+    strangers = list(unknown_clips(speech, N_UNKNOWN, rng))
+    recordings, n_rows = [], 0
+    first: list[Made] = []  # samples of all would fill the memory
+    for made in make_recordings(speech, sizes[-1], rng):
+        if n_rows < sizes[0]:
+            first.append(made)
+        recordings.append(made.recording)
+        n_rows += len(made.recording.hashes)
+    clean = list(known_clips(first, N_CLIPS, rng))
+    noisy = [(with_noise(clip, rng), start_s) for clip, start_s in clean]
+    return Library(recordings, clean, noisy, strangers)
+
+
+def measure_extraction(samples: Samples) -> float:
+    """Return seconds of audio fingerprinted per CPU second, median of five."""
     taken = []
-    for hashes in queries:
+    for _ in range(5):
+        start = time.process_time()
+        landmarks(samples, RATE)
+        taken.append(time.process_time() - start)
+    return len(samples) / RATE / statistics.median(taken)
+
+
+def fill(store: Store, recordings: Sequence[NewRecording]) -> float:
+    """Add recordings and return rows per second of wall time."""
+    n_rows, waiting = 0, 0
+    batch: list[NewRecording] = []
+    start = time.perf_counter()
+    for recording in recordings:
+        batch.append(recording)
+        waiting += len(recording.hashes)
+        if waiting >= ROWS_A_BATCH or recording is recordings[-1]:
+            store.add_many(batch, PRESET)
+            n_rows += waiting
+            batch, waiting = [], 0
+    return n_rows / (time.perf_counter() - start)
+
+
+def ask(opened: Opened, clips: Sequence[tuple[Recording, float]], info: LibraryInfo) -> Asked:
+    """Identify clips of known recordings."""
+    found_in, whole_in, n_right = [], [], 0
+    for clip, _ in clips:
+        hashes = query_landmarks(clip.samples, RATE).hashes
         start = time.perf_counter()
-        store.find(hashes, PRESET)
-        taken.append(1000 * (time.perf_counter() - start))
-    return statistics.median(taken)
+        opened.store.find(hashes, PRESET)
+        found_in.append(1000 * (time.perf_counter() - start))
+    cpu_s = opened.cpu_s()
+    for clip, start_s in clips:
+        start = time.perf_counter()
+        matches = identify(clip, opened.store, info=info).matches
+        whole_in.append(1000 * (time.perf_counter() - start))
+        best = matches[0][0] if matches else None
+        n_right += best is not None and best.name == clip.name and abs(best.offset_s - start_s) < RIGHT_S
+    cpu_ms = 1000 * (opened.cpu_s() - cpu_s) / len(clips)
+    return Asked(statistics.median(found_in), statistics.median(whole_in), cpu_ms, n_right / len(clips))
 
 
-def clips(rng: np.random.Generator) -> list[NDArray[np.uint8]]:
-    """Fingerprint clips of 3 s of the samples."""
-    samples, rate = soundfile.read(SAMPLES / "good-take.flac", dtype="float32")
-    starts = rng.integers(0, len(samples) - 3 * rate, N_CLIPS)
-    return [query_landmarks(samples[a : a + 3 * rate], rate).hashes for a in starts]
+def measure_store(opened: Opened, library: Library, sizes: Sequence[int]) -> None:
+    """Fill a store to each size in turn and print a line of the table for each."""
+    stops = [library.n_recordings(size) for size in sizes]
+    opened.store.create()
+    for begin, stop in pairwise([0, *stops]):
+        speed = fill(opened.store, library.recordings[begin:stop])
+        opened.store.compact()
+        info = opened.store.info()
+        for clip in library.strangers[:N_CLIPS]:  # a server at work has its pages at hand
+            identify(clip, opened.store, info=info)
+        asked = [ask(opened, clips, info) for clips in (library.clean, library.noisy)]
+        cells = " | ".join(f"{x.find_ms:.0f} / {x.whole_ms:.0f} / {x.cpu_ms:.0f} | {x.share_right:.2f}" for x in asked)
+        size = info.n_bytes / info.n_hashes
+        print(f"| {opened.name} | {info.n_hashes:,} | {speed:,.0f} | {size:.1f} | {cells} |", flush=True)
+    n_false = sum(bool(identify(clip, opened.store, info=info).matches) for clip in library.strangers)
+    n_strangers = len(library.strangers)
+    print(f"{opened.name}: {n_false} of {n_strangers:,} clips of unknown recordings taken for known", flush=True)
+
+
+@contextmanager
+def opened_store(name: str, buffer_pool: str) -> Iterator[Opened]:
+    """Open a new store in a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        if name == "sqlite":
+            with open_store(f"sqlite:///{folder}/library.db") as store:
+                yield Opened("SQLite", store, [os.getpid()])
+        else:
+            with MariaDbServer(Path(folder), buffer_pool) as server, open_store(server.url) as store:
+                yield Opened("MariaDB", store, [os.getpid(), server.process_id])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--db")
+    parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000, 10_000_000])
+    parser.add_argument("--stores", nargs="+", choices=["sqlite", "mariadb"], default=["sqlite", "mariadb"])
+    parser.add_argument("--buffer-pool", default="1G", help="innodb_buffer_pool_size of the MariaDB")
     arguments = parser.parse_args()
-    rng = np.random.default_rng(0)
-    print(f"extraction: {measure_extraction():,.0f} x real time\n")
-    print("| rows | ingest, rows/s | bytes a hash | 3 s clip, median ms |\n|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder, open_store(arguments.db or f"sqlite:///{folder}/l.db") as store:
-        store.create()
-        n_rows = 0
-        for target in sorted(arguments.rows):
-            speed = fill(store, target - n_rows, rng)
-            n_rows = target
-            store.compact()
-            info = store.info()
-            size = info.n_bytes / info.n_hashes
-            print(f"| {n_rows:,} | {speed:,.0f} | {size:.1f} | {look_up(store, clips(rng)):.0f} |", flush=True)
+    sizes = sorted(arguments.rows)
+    speech = read_speech(arguments.data)
+    print(f"extraction: {measure_extraction(np.concatenate(speech.stored)):,.0f} x real time")
+    library = make_library(speech, sizes)
+    read = np.concatenate([landmarks(samples, RATE).hashes for samples in speech.stored])
+    made = np.concatenate([recording.hashes for recording in library.recordings])
+    hours = sum(recording.duration_s for recording in library.recordings) / 3600
+    print(
+        f"{len(library.recordings):,} recordings, {hours:.1f} h; among a million rows a hash recurs "
+        f"{recurrence(made):.2f} times, in the speech they are made of {recurrence(read):.2f} times\n"
+    )
+    print("| store | rows | rows/s | bytes a hash | clean: ms | found | 10 dB noise: ms | found |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name in arguments.stores:
+        with opened_store(name, arguments.buffer_pool) as opened:
+            measure_store(opened, library, sizes)
 
 
 if __name__ == "__main__":

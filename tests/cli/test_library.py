@@ -1,6 +1,7 @@
 """``speechcmp index``, ``identify`` and ``library``, on real files and a real SQLite file."""
 
 import io
+import sqlite3
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,9 @@ import pytest
 import soundfile
 from commands import Command, Ran
 from signals import buzz, sentences
+
+from speechcmp.store import LibraryInfo
+from speechcmp.store.sqlite import SqliteStore
 
 Library = str
 
@@ -91,6 +95,22 @@ def test_clips_are_answered_in_order(
     some = speechcmp("identify", "--db", db, broken, clip, "--format", "jsonl")
     assert (some.code, len(some.lines)) == (3, 1)
     assert "broken.wav: empty" in some.err
+
+
+def test_many_clips_count_the_library_once(
+    speechcmp: Command, db: Library, lessons: list[Path], clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(speechcmp, db, *lessons)
+    info, asked = SqliteStore.info, []
+
+    def counted(store: SqliteStore) -> LibraryInfo:
+        asked.append(store.label)
+        return info(store)
+
+    monkeypatch.setattr(SqliteStore, "info", counted)
+    found = speechcmp("identify", "--db", db, clip, *lessons, "--format", "jsonl").lines
+    assert [line["matches"][0]["name"] for line in found] == ["lesson1.flac", *(path.name for path in lessons)]
+    assert len(asked) == 1
 
 
 def test_clip_from_standard_input(
@@ -182,11 +202,34 @@ def test_there_is_no_library_yet(speechcmp: Command, db: Library, clip: Path) ->
     assert speechcmp("identify", "--db", db, clip).code == 4
 
 
+def test_another_programs_file_is_left_alone(speechcmp: Command, clip: Path, tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "cookies.db")
+    database.execute("CREATE TABLE cookies (x)")
+    database.commit()
+    database.close()
+    before = (tmp_path / "cookies.db").read_bytes()
+    url = f"sqlite:///{tmp_path / 'cookies.db'}"
+    for arguments in (["library", "init"], ["index", "--jobs", 1, clip], ["identify", clip], ["library", "list"]):
+        result = speechcmp(*arguments, "--db", url)
+        assert (result.code, result.out) == (1, "")
+        assert "cookies.db: is another program's database (tables cookies); nothing was changed" in result.err
+    assert (tmp_path / "cookies.db").read_bytes() == before
+
+
 @pytest.mark.parametrize("url", ["postgres://x/y", "library.db", "mysql://root@localhost/x?nonsense=1"])
 def test_wrong_urls(speechcmp: Command, clip: Path, url: str) -> None:
     result = speechcmp("identify", "--db", url, clip)
     assert result.code == 2
     assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "MYSQL", "root:s3cret@host", "mysql+x"])
+def test_wrong_urls_are_not_quoted(speechcmp: Command, clip: Path, kind: str) -> None:
+    for arguments in (["identify", clip], ["index", "--jobs", 1, clip], ["library", "info"]):
+        result = speechcmp(*arguments, "--db", f"{kind}://root:s3cret@host/x")
+        assert result.code == 2
+        assert "database URL" in result.err
+        assert "s3cret" not in result.err + result.out
 
 
 def test_passwords_are_not_shown(speechcmp: Command, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
