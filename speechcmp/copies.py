@@ -322,7 +322,7 @@ class _Earlier:
 
     def _known(self, sketches: Iterable[Sketch]) -> dict[bytes, _Seen]:
         known = self._store.known({sketch.sha1 for sketch in sketches})
-        return {sha1: _Seen(self._numbers[found], self._paths[found]) for sha1, found in known.items()}
+        return {sha1: _Seen(self._numbers[found.id], self._paths[found.id]) for sha1, found in known.items()}
 
     def _hits(self, sketches: list[Sketch]) -> Iterator[NDArray[np.int64]]:
         """Yield for each sketch the hits among stored ones: rows of (key, row number, frame)."""

@@ -220,7 +220,7 @@ class Store(ABC):
         """Return what is stored of these contents, by SHA-1."""
 
     @abstractmethod
-    def find(self, hashes: NDArray[np.uint8], preset: Preset) -> Hits:
+    def find(self, hashes: NDArray[np.uint8], preset: Preset, *, max_per_hash: int | None = None) -> Hits:
         """Look up all hashes of a clip at once.
 
         Parameters
@@ -229,6 +229,8 @@ class Store(ABC):
             Each row is answered, also one that occurs twice.
         preset : Preset
             What the hashes were made with.
+        max_per_hash : int, optional
+            Leave out the hashes that are stored more often than this.
 
         Returns
         -------

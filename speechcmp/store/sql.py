@@ -58,7 +58,7 @@ class Session(Protocol):
         """Insert into the table `fingerprints`."""
         ...
 
-    def find(self, hashes: NDArray[np.uint8]) -> Hits:
+    def find(self, hashes: NDArray[np.uint8], max_per_hash: int | None) -> Hits:
         """Look up some hashes in one go."""
         ...
 
@@ -212,14 +212,14 @@ class SqlStore(Store):
         wanted = list(content_sha1s)
         return self.patiently(lambda: self.reading(lambda session: _known(session, wanted)))
 
-    def find(self, hashes: NDArray[np.uint8], preset: Preset) -> Hits:
+    def find(self, hashes: NDArray[np.uint8], preset: Preset, *, max_per_hash: int | None = None) -> Hits:
         checked_hashes(hashes)
 
         def work(session: Session) -> Hits:
             self._agree(session, preset)
             parts = []
             for start in range(0, max(len(hashes), 1), FIND_AT_ONCE):
-                hits = session.find(hashes[start : start + FIND_AT_ONCE])
+                hits = session.find(hashes[start : start + FIND_AT_ONCE], max_per_hash)
                 parts.append(hits._replace(hash_index=hits.hash_index + start))
             return Hits(*map(np.concatenate, zip(*parts, strict=True)))
 

@@ -32,6 +32,7 @@ from speechcmp.voting import Hits
 
 _BUSY_S = 4.0  # three times, before giving up
 _CACHE_KIB = 65_536
+_NO_LIMIT = 2**62
 _ROWS_AT_ONCE = 100_000
 _BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _UNWRITABLE_CODES = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
@@ -55,7 +56,7 @@ _DIALECT = (
 # One row a hash, all its hits in one text: a row of Python objects a hit would cost five times as much.
 _FIND = """
     SELECT asked.value,
-           (SELECT GROUP_CONCAT(recording_id << 32 | `offset`)
+           (SELECT CASE WHEN COUNT(*) <= %s THEN GROUP_CONCAT(recording_id << 32 | `offset`) END
             FROM fingerprints WHERE hash = SUBSTR(%s, asked.value * 10 + 1, 10))
     FROM json_each(%s) AS asked"""
 
@@ -83,9 +84,10 @@ class _SqliteSession:
                 zip(*columns, strict=True),
             )
 
-    def find(self, hashes: NDArray[np.uint8]) -> Hits:
+    def find(self, hashes: NDArray[np.uint8], max_per_hash: int | None) -> Hits:
         asked = json.dumps(list(range(len(hashes))))
-        found = [row for row in self.rows(_FIND, [hashes.tobytes(), asked]) if row[1] is not None]
+        limit = _NO_LIMIT if max_per_hash is None else max_per_hash
+        found = [row for row in self.rows(_FIND, [limit, hashes.tobytes(), asked]) if row[1] is not None]
         if not found:
             return Hits(*np.empty((3, 0), np.int64))
         hits = np.fromstring(",".join(row[1] for row in found), np.int64, sep=",")

@@ -31,14 +31,17 @@ def hits_of(hits: Hits) -> list[tuple[int, int, int]]:
     return sorted(zip(*(column.tolist() for column in hits), strict=True))
 
 
-def expected(asked: np.ndarray, stored: dict[int, NewRecording]) -> list[tuple[int, int, int]]:
+def expected(asked: np.ndarray, stored: dict[int, NewRecording], limit: float = np.inf) -> list[tuple[int, int, int]]:
     """Look up with plain loops."""
     places = defaultdict(set)
     for number, made in stored.items():
         for row, offset in zip(made.hashes, made.offsets.tolist(), strict=True):
             places[row.tobytes()].add((number, offset))
     return sorted(
-        (index, number, offset) for index, row in enumerate(asked) for number, offset in places[row.tobytes()]
+        (index, number, offset)
+        for index, row in enumerate(asked)
+        if len(places[row.tobytes()]) <= limit
+        for number, offset in places[row.tobytes()]
     )
 
 
@@ -65,12 +68,14 @@ class TestContract:
         assert store.describe([1]) == {}
         assert store.known([bytes(20)]) == {}
 
-    def test_find_equals_plain_loops(self, store: Store) -> None:
+    @pytest.mark.parametrize("limit", [None, 0, 1, 4])
+    def test_find_equals_plain_loops(self, store: Store, limit: int | None) -> None:
         made = [recording(seed, 400, n_distinct=300) for seed in range(5)]
         added = store.add_many(made, PRESET)
         stored = {one.recording_id: new for one, new in zip(added, made, strict=True)}
         asked = np.concatenate([recording(9, 300, n_distinct=400).hashes, made[0].hashes[:50], made[0].hashes[:50]])
-        assert hits_of(store.find(asked, PRESET)) == expected(asked, stored)
+        found = store.find(asked, PRESET, max_per_hash=limit)
+        assert hits_of(found) == expected(asked, stored, np.inf if limit is None else limit)
 
     def test_find_in_parts(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         made = recording(1, 400, n_distinct=300)
