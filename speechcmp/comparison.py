@@ -387,7 +387,7 @@ def _spoken(side: Prepared, span: Span) -> Span:
     spoken = np.flatnonzero(side.spoken[start:stop])
     if not len(spoken):
         return span
-    return Span((start + spoken[0]) * HOP_S, (start + spoken[-1] + 1) * HOP_S)
+    return Span((start + int(spoken[0])) * HOP_S, (start + int(spoken[-1]) + 1) * HOP_S)
 
 
 def _tempo(places: Sequence[_Place]) -> float | None:

@@ -158,7 +158,7 @@ def _cepstra(bands: Features, n_warps: int) -> NDArray[np.float32]:
     """Return cepstra, normalized over the stretch and weighted: (n_frames, n_warps, n_coefficients)."""
     n_coefficients = len(_WEIGHTS)
     cepstra = bands @ _warped_dct()[:, : n_warps * n_coefficients]
-    cepstra -= cepstra.mean(axis=0)
+    cepstra -= cepstra.sum(axis=0) / np.float32(len(cepstra))
     spread = np.sqrt(np.einsum("nd,nd->d", cepstra, cepstra) / np.float32(len(cepstra)))
     cepstra *= _ALL_WEIGHTS[: n_warps * n_coefficients] / (spread + np.float32(1e-6))
     return cepstra.reshape(len(bands), n_warps, n_coefficients)

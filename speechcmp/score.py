@@ -17,6 +17,7 @@ in the very voice of the reference (`wrong_below_20_own` in the model's figures)
 import functools
 import json
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
@@ -237,11 +238,12 @@ def score(measures: Measures, model: ScoreModel | None = None) -> Score:
         The shipped one by default.
     """
     model = model or load_model()
-    wanted = np.array([curve_of(model, name)(value) for name, value in mapping_inputs(measures).items()])
-    lost = wanted * min(1.0, 100 / max(wanted.sum(), 1e-9))
-    kept = 100 - float(lost.sum())
+    wanted = [curve_of(model, name)(value) for name, value in mapping_inputs(measures).items()]
+    share = min(1.0, 100 / max(sum(wanted), 1e-9))
+    lost = [points * share for points in wanted]
+    kept = 100 - sum(lost)
     same_text = logistic(model.gate.logit(measures))
-    parts = Parts(kept * (1 - same_text), *lost.tolist())
+    parts = Parts(kept * (1 - same_text), *lost)
     return _score(kept * same_text, parts, same_text, model)
 
 
@@ -275,15 +277,17 @@ def combine(
     """
     model = model or load_model()
     _check_durations(len(scores), durations_s)
-    shares = np.array(durations_s) / sum(durations_s)
-    lost = shares @ np.array([one.lost for one in scores])
-    same_text = float(shares @ np.array([one.same_text for one in scores]))
-    between = np.array(
-        [curve_of(model, name)(value) for name, value in between_inputs(sum(durations_s), pauses_s, extra_s).items()]
-    )
-    kept = max(0.0, 100 - float(lost.sum()))  # the sum may miss 100 by a rounding
-    lost[3:] += between * same_text * min(1.0, kept / max(same_text * between.sum(), 1e-9))
-    return _score(100 - float(lost.sum()), Parts(*lost.tolist()), same_text, model)
+    duration_s = sum(durations_s)
+    shares = [chunk_s / duration_s for chunk_s in durations_s]
+    lost = [math.fsum(map(operator.mul, shares, part)) for part in zip(*(one.lost for one in scores), strict=True)]
+    same_text = math.fsum(map(operator.mul, shares, (one.same_text for one in scores)))
+    inputs = between_inputs(duration_s, pauses_s, extra_s)
+    between = [curve_of(model, name)(value) * same_text for name, value in inputs.items()]
+    kept = max(0.0, 100 - sum(lost))  # the sum may miss 100 by a rounding
+    room = min(1.0, kept / max(sum(between), 1e-9))
+    text, sound, timing, pauses, completeness = lost
+    parts = Parts(text, sound, timing, pauses + room * between[0], completeness + room * between[1])
+    return _score(100 - sum(parts), parts, same_text, model)
 
 
 def score_take(take: TakeMeasures, model: ScoreModel | None = None) -> Score:
