@@ -1,6 +1,7 @@
 """What many tests need: the project's sample recordings, and real speech where it is at hand."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 # The same examples for everybody in CI: a commit is not red for what an earlier one brought in.
 settings.register_profile("project", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("project")
+
+# Started in the background, a shell has us ignore Ctrl-C, and so would every command that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
