@@ -32,6 +32,7 @@ BLOCK = 10  # frames; the floor is kept per block of 100 ms
 WINDOW = 200  # blocks; the floor may drift within 20 s
 SMOOTHING = 5  # frames, over the powers and again over the activity
 QUIET_SPAN = 4  # blocks that must be quiet on average to count as a quiet stretch
+DEAD = 1e-8  # of the loudest power: digital silence
 AUDIBLE_DB = 50.0  # what lies further below the loudest speech is not missed
 BLIP = 14  # frames after smoothing (60 ms before); shorter and alone is a click, no word
 ALONE = 20  # frames
@@ -113,7 +114,8 @@ def find_speech(source: "PcmSource", *, min_silence_len_ms: float) -> Activity:
     relative = powers.total / (powers.frame_length * source.channels * 4.0 ** (8 * source.sample_width - 1))
     noise_floor_dbfs = noise_floor(relative, BLOCK)
     loudest_dbfs = _to_dbfs(_loudest(_blockwise(relative))) if len(relative) else -np.inf
-    spans = _speech_frames(powers, min_silence_len_ms * source.sample_rate / (1000 * powers.frame_length))
+    min_silence = min_silence_len_ms * source.sample_rate / (1000 * powers.frame_length)
+    spans = _close_ends(_speech_frames(powers, min_silence), min_silence, len(relative))
     samples = spans * powers.frame_length
     samples[spans == len(relative)] = source.n_frames
     return Activity(
@@ -194,7 +196,7 @@ def _learn_floor(levels_db: Floats, blocks: Floats) -> NoiseFloor:
     loudest = _loudest(blocks.mean(axis=0))
     per_band = np.array([_loudest(band) for band in blocks])
     least = np.maximum(per_band, loudest / 100)[:, None] * 10 ** (-AUDIBLE_DB / 10)
-    alive = blocks.mean(axis=0) > loudest * 1e-8  # digital silence says nothing of the noise elsewhere
+    alive = blocks.mean(axis=0) > loudest * DEAD  # digital silence says nothing of the noise elsewhere
     muted = alive.mean() < 0.97
     rarity = 0.3 if muted else 1.0  # where gaps are muted, less of what is left is noise
     floor = np.maximum(_initial_floor(blocks, alive, rarity), least)
@@ -266,9 +268,12 @@ def _mean_of_quiet(floor: NDArray[np.float64], blocks: Floats, quiet: NDArray[np
 # ---------------------------------------------------------------------------------------------- decision
 def _speech_frames(powers: FramePowers, min_silence: float) -> Spans:
     """Decide on spans of frames, shape (k, 2), with pauses of at least `min_silence` frames between them."""
-    n = len(powers.total)
     if not powers.total.any():
         return np.zeros((0, 2), np.int64)
+    # Digital silence before and after: however much there is, it says nothing of the rest.
+    alive = np.flatnonzero(powers.total > powers.total.max() * DEAD)
+    first, n = int(alive[0]), int(alive[-1]) + 1 - int(alive[0])
+    powers = FramePowers(powers.bands[:, first : first + n], powers.total[first : first + n], powers.frame_length)
     blocks = powers.blocks()
     smooth_db = np.array([_to_db(_moving_mean(band, SMOOTHING)) for band in powers.bands])
     floor = _learn_floor(smooth_db, blocks)
@@ -281,7 +286,7 @@ def _speech_frames(powers: FramePowers, min_silence: float) -> Spans:
     sharpened = [_sharpen(span, activity, sharp, limit) for span in spans.tolist()]
     spans = np.array(sharpened, np.int64).reshape(-1, 2)
     spans[:, 1] = np.minimum(spans[:, 1] + 1, n)  # the softest end of a word is under the noise
-    return _close_ends(_join(spans, min_silence), min_silence, n)
+    return _join(spans, min_silence) + first
 
 
 def _threshold(activity: Floats, floor: NoiseFloor) -> float:

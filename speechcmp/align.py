@@ -36,7 +36,7 @@ others were joined to a neighbor): `extra`, `repeated` and "reordered" are hints
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -182,8 +182,32 @@ def _name(problem: Problem, placed: list[Placed | None], take: Track) -> Alignme
             moved[chunk] = place
         else:
             repeated.append(Repeat(chunk, _frames(problem, place.start, place.stop)))
-    matches = tuple(_match(problem, chunk, place, moved.get(chunk)) for chunk, place in enumerate(placed))
-    return Alignment(matches, _extra(problem, covered, take), tuple(sorted(repeated, key=lambda r: r.take)))
+    matches = [_match(problem, chunk, place, moved.get(chunk)) for chunk, place in enumerate(placed)]
+    extra = _extra(problem, covered, take)
+    spans = [match.take for match in matches if match.take] + [again.take for again in repeated]
+    whole = _whole_chunks(spans, extra, take, problem.speech)
+    return Alignment(
+        tuple(replace(match, take=match.take and whole[match.take]) for match in matches),
+        extra,
+        tuple(sorted((Repeat(again.index, whole[again.take]) for again in repeated), key=lambda r: r.take)),
+    )
+
+
+def _whole_chunks(
+    spans: Sequence[FrameRange], extra: Sequence[FrameRange], take: Track, speech: Mask
+) -> dict[FrameRange, FrameRange]:
+    """Let a span reach to the edges of its chunk of the take where nothing but silence lies between."""
+    whole = {}
+    for span in spans:
+        others = [other for other in (*spans, *extra) if other != span]
+        start, stop = span
+        for first, end in take.chunks:
+            if first < start < end and not speech[first:start].any():
+                start = max([first, *(other.stop for other in others if other.stop <= start)])
+            if first < stop < end and not speech[stop:end].any():
+                stop = min([end, *(other.start for other in others if other.start >= stop)])
+        whole[span] = FrameRange(start, stop)
+    return whole
 
 
 def _match(problem: Problem, chunk: int, place: Placed | None, moved: Placed | None) -> ChunkMatch:

@@ -104,8 +104,10 @@ def speech_frames(level_db: NDArray[np.floating]) -> NDArray[np.bool_]:
     -------
     bool, shape (n_frames,)
         True above the quiet frames (5th percentile) by 6 dB, and not 35 dB below the loud ones (95th).
+        Digital silence takes no part in the percentiles.
     """
-    quiet, loud = np.percentile(level_db, [5, 95])
+    alive = level_db[level_db > level_db.max() - _DYNAMIC_RANGE_DB]
+    quiet, loud = np.percentile(alive if len(alive) else level_db, [5, 95])
     threshold = max(quiet + min(_ABOVE_QUIET_DB, (loud - quiet) / 2), loud - _BELOW_LOUD_DB)
     speech: NDArray[np.bool_] = level_db > threshold
     return speech

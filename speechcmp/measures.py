@@ -81,7 +81,7 @@ class Measures:
     tempo : float
         Seconds of speech in the take / in the reference, pauses left out.
     pause : float
-        Difference in seconds of pause / duration of the reference chunk.
+        Difference in seconds of pause / duration of the reference chunk, both from the first to the last speech.
     """
 
     distance: float
@@ -123,7 +123,7 @@ def measure_chunk(reference: Features, take: Features) -> Measures:
     for name, bands in (("reference", reference), ("take", take)):
         if bands.ndim != 2 or not len(bands) or bands.shape[1] != N_BANDS:
             raise ParameterError(f"{name}: must be (n_frames, {N_BANDS}), n_frames > 0, given {bands.shape}")
-    ours, theirs = reference[_speech(reference)], take[_speech(take)]
+    (ours, our_pauses), (theirs, their_pauses) = _spoken(reference), _spoken(take)
     n_steps = round(math.sqrt(len(ours) * len(theirs)) / _STEP_FRAMES)
     n_steps = min(max(n_steps, _FEWEST_STEPS), _MOST_STEPS)
     both = np.concatenate([_stretch(_cepstra(ours, 1), n_steps), _stretch(_cepstra(theirs, len(_WARPS)), n_steps)])
@@ -133,8 +133,14 @@ def measure_chunk(reference: Features, take: Features) -> Measures:
     impostors = _impostor_frames(n_steps)
     chance = _distances(units[0, impostors], units[1 + best, impostors], _ALL_IMPOSTORS).mean()
     distance = float(distances[best])
-    pause = abs((len(take) - len(theirs)) - (len(reference) - len(ours))) / len(reference)
+    pause = abs(their_pauses - our_pauses) / (len(ours) + our_pauses)
     return Measures(distance, distance / float(chance) if chance else 1.0, len(theirs) / len(ours), pause)
+
+
+def _spoken(bands: Features) -> tuple[Features, int]:
+    """Return the frames of speech, and how many others lie between the first and the last of them."""
+    frames = np.flatnonzero(_speech(bands))
+    return bands[frames], int(frames[-1]) - int(frames[0]) + 1 - len(frames)
 
 
 def _speech(bands: Features) -> NDArray[np.bool_]:

@@ -129,8 +129,8 @@ class Speech:
         for start, stop in track.chunks:
             inside[start:stop] = True
         speech = inside & speech_frames(track.level_db)
-        if not speech.any():
-            speech = inside
+        for start, stop in track.chunks:
+            speech[start:stop] |= not speech[start:stop].any()  # softer than all others, and said all the same
         frames = np.arange(len(inside))
         latest = np.maximum.accumulate(np.where(speech, frames, -2 * len(inside)))
         coming = np.minimum.accumulate(np.where(speech, frames, 2 * len(inside))[::-1])[::-1]
