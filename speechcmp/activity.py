@@ -33,6 +33,7 @@ WINDOW = 200  # blocks; the floor may drift within 20 s
 SMOOTHING = 5  # frames, over the powers and again over the activity
 QUIET_SPAN = 4  # blocks that must be quiet on average to count as a quiet stretch
 DEAD = 1e-8  # of the loudest power: digital silence
+SENTENCE = 100  # frames; digital silence before and after so much is left aside, around a word it is the pause
 AUDIBLE_DB = 50.0  # what lies further below the loudest speech is not missed
 BLIP = 14  # frames after smoothing (60 ms before); shorter and alone is a click, no word
 ALONE = 20  # frames
@@ -270,9 +271,10 @@ def _speech_frames(powers: FramePowers, min_silence: float) -> Spans:
     """Decide on spans of frames, shape (k, 2), with pauses of at least `min_silence` frames between them."""
     if not powers.total.any():
         return np.zeros((0, 2), np.int64)
-    # Digital silence before and after: however much there is, it says nothing of the rest.
     alive = np.flatnonzero(powers.total > powers.total.max() * DEAD)
     first, n = int(alive[0]), int(alive[-1]) + 1 - int(alive[0])
+    if n < SENTENCE:
+        first, n = 0, len(powers.total)
     powers = FramePowers(powers.bands[:, first : first + n], powers.total[first : first + n], powers.frame_length)
     blocks = powers.blocks()
     smooth_db = np.array([_to_db(_moving_mean(band, SMOOTHING)) for band in powers.bands])

@@ -20,6 +20,7 @@ _DYNAMIC_RANGE_DB = 80.0  # and its top_db
 _BLOCK_FRAMES = 2048  # spectra held at a time, whatever the length of the recording
 _DELTA_WIDTH_FRAMES = 9
 _ABOVE_QUIET_DB, _BELOW_LOUD_DB = 6.0, 35.0
+_PAUSE_DB = 20.0  # at least so far below the loud frames are those of a pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +105,12 @@ def speech_frames(level_db: NDArray[np.floating]) -> NDArray[np.bool_]:
     -------
     bool, shape (n_frames,)
         True above the quiet frames (5th percentile) by 6 dB, and not 35 dB below the loud ones (95th).
-        Digital silence takes no part in the percentiles.
+        Digital silence takes no part in the percentiles, unless there is no other.
     """
-    alive = level_db[level_db > level_db.max() - _DYNAMIC_RANGE_DB]
-    quiet, loud = np.percentile(alive if len(alive) else level_db, [5, 95])
+    quiet, loud = np.percentile(level_db, [5, 95])
+    alive = level_db[level_db >= level_db.max() - _DYNAMIC_RANGE_DB]
+    if np.ptp(np.percentile(alive, [5, 95])) > _PAUSE_DB:
+        quiet, loud = np.percentile(alive, [5, 95])
     threshold = max(quiet + min(_ABOVE_QUIET_DB, (loud - quiet) / 2), loud - _BELOW_LOUD_DB)
     speech: NDArray[np.bool_] = level_db > threshold
     return speech

@@ -13,15 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from speechcmp import align, warping
+from speechcmp import align, findings, warping
 from speechcmp.align import Alignment, AlignParams, FrameRange, Track, align_chunks
 from speechcmp.audio import load_recording
-from speechcmp.chunks import split_at_silence
+from speechcmp.comparison import CompareParams, compare_prepared, prepare
 from speechcmp.errors import ParameterError
-from speechcmp.features import MfccParams, deltas, mfcc
 
 N_DIMS = 12
-FEATURES = MfccParams(n_mfcc=12, n_fft=512, win_length=400, hop_length=160, n_mels=26)
 Floats = NDArray[np.float64]
 Span = tuple[int, int]
 Parts = list[Floats | int]
@@ -312,21 +310,6 @@ def test_arguments_that_cannot_be() -> None:
 
 
 # --------------------------------------------------------------------------------------------- real speech
-def speech_track(path: Path) -> Track:
-    """Make cepstra with loudness and slopes, mean over speech removed, spread evened out halfway."""
-    recording = load_recording(path, sample_rate=16_000)
-    cepstra = mfcc(recording.samples, 16_000, params=FEATURES)
-    squares = np.append(0, np.cumsum(np.pad(recording.samples.astype(np.float64), (200, 600)) ** 2))
-    starts = 160 * np.arange(len(cepstra))
-    level_db = 10 * np.log10((squares[starts + 400] - squares[starts]) / 400 + 1e-12)
-    quiet, loud = np.percentile(level_db, [5, 95])
-    speech = level_db > max(quiet + 6, loud - 35)
-    cepstra = (cepstra - cepstra[speech].mean(axis=0)) / cepstra[speech].std(axis=0) ** 0.4
-    cepstra[:, 0] *= 0.4
-    chunks = [(round(c.start / 160), round(c.stop / 160)) for c in split_at_silence(recording)]
-    return Track(np.hstack([cepstra, 4 * deltas(cepstra)]), level_db, chunks)
-
-
 def sentence_of(chunk: Span, sentences: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the one sentence that a reference chunk (ms) consists of, if there is one."""
 
@@ -338,20 +321,26 @@ def sentence_of(chunk: Span, sentences: list[dict[str, Any]]) -> dict[str, Any] 
     return inside[0] if len(inside) == 1 and sum(part > 0.05 for part in shares) == 1 else None
 
 
+def milliseconds(stretch: findings.Span) -> Span:
+    return round(1000 * stretch.start_s), round(1000 * stretch.end_s)
+
+
 def test_real_retellings(real_speech: Path) -> None:
+    params = CompareParams(details="scores")
     overlaps, lost, dropped = [], [], []
     for truth in sorted((real_speech / "retellings").glob("*.json")):
         known = json.loads(truth.read_text())
-        reference, take = (speech_track(truth.with_name(f"{truth.stem}-{side}.flac")) for side in ("reference", "take"))
-        for (start, stop), match in zip(reference.chunks, align_chunks(reference, take).matches, strict=True):
-            spoken = sentence_of((10 * start, 10 * stop), known["sentences"])
+        files = (truth.with_name(f"{truth.stem}-{side}.flac") for side in ("reference", "take"))
+        reference, take = (prepare(load_recording(file), params) for file in files)
+        for pair in compare_prepared(reference, take, params=params).pairs:
+            spoken = sentence_of(milliseconds(pair.reference), known["sentences"])
             if spoken is None:
                 continue
             if not spoken["take_ms"]:
-                dropped.append(match.take is None)
+                dropped.append(pair.take is None)
                 continue
-            lost.append(match.take is None)
-            span = [10 * edge for edge in match.take] if match.take else [0, 1]
+            lost.append(pair.take is None)
+            span = milliseconds(pair.take) if pair.take else (0, 1)
             overlaps.append(max(overlap(span, right) for right in spoken["take_ms"]))
     assert len(overlaps) > 50
     assert np.mean(np.array(overlaps) > 0.5) >= 0.92
