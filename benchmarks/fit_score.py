@@ -34,6 +34,8 @@ from speechcmp.segment import SplitParams, segment
 VOICES = ("joe", "slt")
 KINDS = ("any", "duration", "speed")
 STRICT_SHARE = 0.965  # leaves the 95 % a margin on other recordings
+FLUENT = 60.0  # of 100
+SHIFTS = (1.5, 0.75, 0.0, -0.75, -1.5, -3.0, -4.0)  # of the gate's offset
 OWN_TIMES = 8  # there are few: without weight the gate trusts the distance, which one voice keeps small
 Floats = NDArray[np.float64]
 # Half an octave slower is common among learners; the voices' distance never falls below 0.4 of chance.
@@ -217,20 +219,37 @@ def print_weights(data: Data) -> None:
         print("weights", voice, np.round(np.sqrt(rho / (1 - rho)), 2).tolist())
 
 
+def print_curve(data: Data, models: list[ScoreModel], held_out: list[NDArray[np.bool_]]) -> None:
+    """Print what a stricter or laxer gate gains and loses."""
+    everyone, fluent = np.arange(data.n), data.ratings >= FLUENT
+    names = [f"wrong_below_20_{kind}" for kind in ("speed", "duration", "any", "own")]
+    names += ["score_pearson", "score_over_control", "score_partial", "mean_error"]
+    print("| right below 20 | fluent |", " | ".join(names), "|")
+    for shift in SHIFTS:
+        moved = [replace(model, gate=replace(model.gate, offset=model.gate.offset + shift)) for model in models]
+        values = predict(data, moved, held_out)
+        of = figures(data, values)
+        refused = np.mean([values["right", voice][fluent] < 20 for voice in VOICES])
+        cells = [of["right_below_20"](everyone), float(refused), *(of[name](everyone) for name in names)]
+        print("|", " | ".join(f"{cell:.2f}" for cell in cells), "|")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, help="write the model, fitted to all readings, here")
     parser.add_argument("--weights", action="store_true", help="also print the weights of the coefficients")
     parser.add_argument("--samples", type=int, default=1000, help="of the bootstrap")
+    parser.add_argument("--curve", action="store_true", help="also print how figures change with the gate's offset")
     arguments = parser.parse_args()
     data = Data(arguments.data)
     if arguments.weights:
         print_weights(data)
     held_out = calibration.folds(data.speakers.tolist())
-    validated = with_intervals(
-        data, predict(data, [fit(data, ~fold) for fold in held_out], held_out), arguments.samples
-    )
+    models = [fit(data, ~fold) for fold in held_out]
+    if arguments.curve:
+        print_curve(data, models, held_out)
+    validated = with_intervals(data, predict(data, models, held_out), arguments.samples)
     for name, (value, low, high) in validated.items():
         print(f"{name:24s} {value:7.3f}  [{low:.3f}, {high:.3f}]")
     everything = np.ones(data.n, bool)

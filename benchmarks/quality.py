@@ -12,8 +12,11 @@ scored by a model, of five, that was fitted without its speaker ("cross-validate
 
 import argparse
 import csv
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: threads would wait for each other
 
 import numpy as np
 import soundfile

@@ -196,15 +196,15 @@ def _name(problem: Problem, placed: list[Placed | None], take: Track) -> Alignme
 def _whole_chunks(
     spans: Sequence[FrameRange], extra: Sequence[FrameRange], take: Track, speech: Mask
 ) -> dict[FrameRange, FrameRange]:
-    """Let a span reach to the edges of its chunk of the take where nothing but silence lies between."""
+    """Let a span reach to the edges of its chunk of the take where nothing but longer silence lies between."""
     whole = {}
     for span in spans:
         others = [other for other in (*spans, *extra) if other != span]
         start, stop = span
         for first, end in take.chunks:
-            if first < start < end and not speech[first:start].any():
+            if _MARGIN // 2 < start - first < end - first and not speech[first:start].any():
                 start = max([first, *(other.stop for other in others if other.stop <= start)])
-            if first < stop < end and not speech[stop:end].any():
+            if _MARGIN // 2 < end - stop < end - first and not speech[stop:end].any():
                 stop = min([end, *(other.start for other in others if other.start >= stop)])
         whole[span] = FrameRange(start, stop)
     return whole

@@ -53,6 +53,8 @@ SCORE_BANDS = MfccParams(n_fft=512, win_length=400, hop_length=160, n_mels=N_BAN
 
 _SPEECH_DB = 25.0  # below the loud frames (95th percentile); what is softer is a pause
 _REACH_FRAMES = 4  # the soft beginnings and endings of speech, to either side
+_CLICK_FRAMES = 14  # shorter at an end, the reach included, is no word
+_ALONE_FRAMES = 20  # to the next speech
 _STEP_FRAMES = 3  # of 10 ms in one: as good as 2, at less than half the cost
 _MOST_STEPS = 700  # longer chunks (20 s) are averaged more coarsely
 _FEWEST_STEPS = 8
@@ -140,6 +142,13 @@ def measure_chunk(reference: Features, take: Features) -> Measures:
 def _spoken(bands: Features) -> tuple[Features, int]:
     """Return the frames of speech, and how many others lie between the first and the last of them."""
     frames = np.flatnonzero(_speech(bands))
+    runs = np.split(frames, np.flatnonzero(np.diff(frames) > _ALONE_FRAMES) + 1)
+    # A click of the switch, far from any word, may be inside one recording's chunk and outside another's.
+    while len(runs) > 1 and len(runs[0]) < _CLICK_FRAMES:
+        del runs[0]
+    while len(runs) > 1 and len(runs[-1]) < _CLICK_FRAMES:
+        del runs[-1]
+    frames = np.concatenate(runs)
     return bands[frames], int(frames[-1]) - int(frames[0]) + 1 - len(frames)
 
 
