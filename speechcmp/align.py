@@ -196,15 +196,22 @@ def _name(problem: Problem, placed: list[Placed | None], take: Track) -> Alignme
 def _whole_chunks(
     spans: Sequence[FrameRange], extra: Sequence[FrameRange], take: Track, speech: Mask
 ) -> dict[FrameRange, FrameRange]:
-    """Let a span reach to the edges of its chunk of the take where nothing but longer silence lies between."""
+    """Let a span end where its chunk of the take does, if nothing but silence lies between.
+
+    Short silences inside the chunk, which were left out of the span, stay out.
+    """
     whole = {}
     for span in spans:
         others = [other for other in (*spans, *extra) if other != span]
         start, stop = span
         for first, end in take.chunks:
-            if _MARGIN // 2 < start - first < end - first and not speech[first:start].any():
+            if start < first < stop and not speech[start:first].any():
+                start = first
+            elif _MARGIN // 2 < start - first < end - first and not speech[first:start].any():
                 start = max([first, *(other.stop for other in others if other.stop <= start)])
-            if _MARGIN // 2 < end - stop < end - first and not speech[stop:end].any():
+            if start < end < stop and not speech[end:stop].any():
+                stop = end
+            elif _MARGIN // 2 < end - stop < end - first and not speech[stop:end].any():
                 stop = min([end, *(other.start for other in others if other.start >= stop)])
         whole[span] = FrameRange(start, stop)
     return whole

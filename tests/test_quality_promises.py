@@ -22,7 +22,8 @@ LEAD_S = 1.0
 def softer(path: Path, _: Path) -> Recording:
     """Make it 12 dB softer, on the 16 bits of a file."""
     recording = load_recording(path)
-    return replace(recording, samples=np.round(recording.samples * 10 ** (-12 / 20) * 2**15).astype(np.float32) / 2**15)
+    steps = np.round(recording.samples * 10 ** (-12 / 20) * 2**15)
+    return replace(recording, samples=(steps / 2**15).astype(np.float32))
 
 
 def compressed(path: Path, folder: Path) -> Recording:
