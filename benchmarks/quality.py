@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from spans import noise, retell, split
 
 from speechcmp import calibration
-from speechcmp.features import RECIPES
+from speechcmp.recipes import RECIPES
 from speechcmp.score import ScoreModel
 
 SHIFT = 7  # how many rows further the wrong text stands

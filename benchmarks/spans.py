@@ -15,7 +15,7 @@ from pydub import AudioSegment
 from pydub.silence import detect_nonsilent
 
 from speechcmp.audio import load_recording
-from speechcmp.features import RECIPES
+from speechcmp.recipes import RECIPES
 from speechcmp.segment import SplitParams, segment
 
 Span = tuple[float, float]
