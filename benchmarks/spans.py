@@ -127,7 +127,8 @@ def pause_counts(truth: Path, snr_db: float | None, folder: Path) -> list[int]:
     path = folder / "noisy.wav"
     soundfile.write(path, np.clip(samples, -1, 1 - 2**-15), rate, subtype="PCM_16")
     chunks = segment(load_recording(path), SplitParams(keep_silence_ms=0)).chunks
-    spans = [(1000 * chunk.start / rate, 1000 * chunk.stop / rate) for chunk in chunks]
+    # From seconds as commands print them: an edge just 50 ms off is a miss for whoever reads those.
+    spans = [(round(chunk.start / rate, 6) * 1000, round(chunk.stop / rate, 6) * 1000) for chunk in chunks]
     duration_ms = 1000 * len(samples) / rate
     pauses = [pause for pause in known["pauses_ms"] if pause[1] - pause[0] >= 550]
     tolerated = [pause for pause in known["pauses_ms"] if pause[1] - pause[0] < 550] + known["other_gaps_ms"]
