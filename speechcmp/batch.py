@@ -206,7 +206,8 @@ class Batch:
                 yield self._record(row, results.read(position))
 
     def _record(self, row: Row, values: dict[str, Any]) -> dict[str, Any]:
-        if self._copies is not None:
+        looked_at = self._limit is None or row.number <= self._limit  # what lies beyond keeps what was found before
+        if self._copies is not None and looked_at:
             values = {**values, "copy": self._copies.get(row.number)}
         return record_of(row, values)
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.audio import Recording, mix_down
+from speechcmp.errors import ParameterMismatchError
 from speechcmp.fingerprint import landmarks, query_landmarks
 from speechcmp.peaks import PRESETS, SPEECH, FingerprintParams
 from speechcmp.store import LibraryInfo, Preset, Store
@@ -61,8 +62,15 @@ def identify(
         As the store.
     ParameterError
         `min_confidence` is out of range.
+    ParameterMismatchError
+        The library's hashes were made by a preset of another program.
     """
     info = info or store.info()
+    if info.preset and info.preset.name not in PRESETS:
+        raise ParameterMismatchError(
+            f"library: its hashes were made by the preset {info.preset.name!r}, which is none of "
+            f"{', '.join(PRESETS)}; ask it with the program that made them"
+        )
     params = PRESETS[info.preset.name] if info.preset else SPEECH
     query = query_landmarks(mix_down(clip).samples, clip.sample_rate, params=params)
     hits = store.find(query.hashes, Preset.of(params))

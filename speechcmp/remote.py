@@ -10,8 +10,10 @@ _CONNECT_S, _SILENT_S, _TOTAL_S = 10, 30, 300
 _BLOCK_BYTES = 1 << 20
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # one letter would be a drive of Windows
 _HERE = re.compile(r"file://(?:localhost)?(?=/)", re.IGNORECASE)
-_PASSWORD = re.compile(r"(?<=://)([^/?#@\s]*?):[^/?#\s]*@")
-_TOKEN = re.compile(r"([?&][^=&\s]*(?:sig|token|key|secret|pass|cred|auth)[^=&\s]*=)[^&#\s]+", re.IGNORECASE)
+# The second form is a password that holds what should have been escaped; a port is none.
+_PASSWORD = re.compile(r"(?<=://)([^/?#@:\s]*):(?:[^/?#\s]*|(?!\d+[/?#])\S*)@")
+_USER = re.compile(r"(?<=://)[^/?#@:\s]+@")  # a name, or a token
+_TOKEN = re.compile(r"([?&#][^=&\s]*(?:sig|token|key|secret|pass|cred|auth|code)[^=&\s]*=)[^&#\s]+", re.IGNORECASE)
 
 
 def is_url(name: str) -> bool:
@@ -30,8 +32,8 @@ def to_path(url: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Put stars in place of passwords, and of signatures and the like in queries, of the URLs in a text."""
-    return _TOKEN.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text)) if "://" in text else text
+    """Put stars in place of users and passwords, and of signatures and the like in queries, of the URLs in a text."""
+    return _TOKEN.sub(r"\1***", _PASSWORD.sub(r"\1:***@", _USER.sub("***@", text))) if "://" in text else text
 
 
 def read_url(url: str) -> bytes:

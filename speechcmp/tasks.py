@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -111,7 +111,9 @@ def content_key(reference_sha1: bytes, take_sha1: bytes, made_by: bytes) -> str:
 
 
 def _made_by(params: CompareParams, *, copies: bool) -> bytes:
-    parts = (_version(), sorted(asdict(params).items()), (params.model or load_model()).to_json())
+    # What a model was fitted to, and when, changes no score.
+    model = replace(params.model or load_model(), fitted={}).to_json()
+    parts = (_version(), sorted(asdict(replace(params, model=None)).items()), model)
     text = repr((*parts, "copies") if copies else parts)
     return hashlib.sha1(text.encode(), usedforsecurity=False).digest()
 

@@ -8,6 +8,7 @@ from speechcmp.errors import ParameterError
 from speechcmp.findings import ChunkPair, Comparison, Side, Spread
 from speechcmp.measures import Measures
 from speechcmp.mismatch import Mismatch
+from speechcmp.plain import finite
 from speechcmp.prosody import Delivery, PitchMatch
 from speechcmp.score import Score, TakeMeasures
 
@@ -190,17 +191,6 @@ def _number(values: Any, name: str, where: str) -> float:  # noqa: ANN401 - any 
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ParameterError(f"{where}.{name}: is {value!r}, no number; compare again")
     return float(value)
-
-
-def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Round to microseconds and their like, and turn what is no finite number into None."""
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: finite(x) for key, x in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(x) for x in value]
-    return value
 
 
 _SIDE = Side("", None, 0.0)

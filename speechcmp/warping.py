@@ -259,7 +259,7 @@ class _Step(NamedTuple):
     """One chunk's decisions, at each cut of its window.
 
     Whether it is `said` by then, the cut where it `begin`s, what that `saved`, and the cut from which on the
-    take was passed over (`origin`: the cut itself if it was not).
+    take was passed over (`origin`: the cut itself if it was not; its last entry is for cuts beyond the window).
     """
 
     lo: int
@@ -285,7 +285,8 @@ def warp(problem: Problem, windows: Sequence[tuple[int, int]]) -> list[Placed | 
         cheapest = np.minimum.accumulate(best - passing)
         origin = np.maximum.accumulate(np.where(best - passing == cheapest, np.arange(len(best), dtype=np.int32), 0))
         passed_at = cheapest + passing + span_price
-        origin = np.where(passed_at < best, origin, np.arange(len(best))).astype(np.int32) + np.int32(lo)
+        own = np.where(passed_at < best, origin, np.arange(len(best)))
+        origin = np.append(own, origin[-1]).astype(np.int32) + np.int32(lo)
         steps.append(_Step(lo, said_at < unsaid_at, begin, saved.astype(np.float32), origin))
         departure = np.minimum(best, passed_at)
         if chunk + 1 < len(windows):

@@ -118,7 +118,11 @@ class InThisProcess(Executor):
 
 
 def processes(n_jobs: int) -> Executor:
-    """Start local processes, with one BLAS thread each."""
+    """Start local processes, with one BLAS thread each.
+
+    The variables for that are set in this process, whose numpy has read them long ago: its children inherit
+    them whenever the pool starts one.
+    """
     for variable in _BLAS_THREADS:  # read when numpy is loaded, so before the first line of ours runs there
         os.environ.setdefault(variable, "1")
     # Spawned: a forked worker would hold this process's connections and files, and locks of its threads.

@@ -20,6 +20,7 @@ FLOORS = {
     "errors": 0,
     "labels": 0,
     "masks": 0,
+    "plain": 0,
     "summary": 0,
     "workers": 0,
     "cluster": 1,

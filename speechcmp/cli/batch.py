@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
 
-from speechcmp.cli import options
+from speechcmp.cli import INTERRUPTED, options
 from speechcmp.cli.inputs import STDIN, expand_inputs
 from speechcmp.errors import ParameterError, SpeechcmpError
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from speechcmp.segment import SplitParams
     from speechcmp.tasks import Failure
     from speechcmp.workers import Workers
-
-INTERRUPTED = 130
 
 
 @options.with_split_options

@@ -28,7 +28,7 @@ class Progress:
 
     def __init__(self, n_rows: int) -> None:
         self._n_rows = n_rows
-        self._started_at = self._shown_at = time.monotonic()
+        self._started_at = self._shown_at = time.monotonic()  # of the scoring: copies are looked for before
         self._bar: Bar | None = None
         if sys.stderr.isatty():
             columns = (
@@ -55,7 +55,7 @@ class Progress:
 
     def look(self, n_rows: int) -> None:
         """Show how many rows have been searched for copies, if it is time to."""
-        now = time.monotonic()
+        now = self._started_at = time.monotonic()
         if now - self._shown_at < (_EVERY_ON_TERMINAL_S if self._bar else _EVERY_S):
             return
         self._shown_at = now

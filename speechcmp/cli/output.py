@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from speechcmp.plain import finite
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -58,19 +60,19 @@ def print_text(text: str) -> None:
 
 def print_json(value: object) -> None:
     """Print one JSON document."""
-    print_text(json.dumps(_finite(value), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    print_text(json.dumps(finite(value), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
 
 
 def print_json_line(value: object) -> None:
     """Print one JSON document on a line of its own."""
-    print_text(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n")
+    print_text(json.dumps(finite(value), ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def print_json_array(values: Iterable[object]) -> None:
     """Print one JSON document, an array, each of its values as soon as it is there."""
     before = "["
     for value in values:
-        text = json.dumps(_finite(value), ensure_ascii=False, indent=1, allow_nan=False)
+        text = json.dumps(finite(value), ensure_ascii=False, indent=1, allow_nan=False)
         print_text(before + "\n " + text.replace("\n", "\n "))
         before = ","
     print_text("[]\n" if before == "[" else "\n]\n")
@@ -82,22 +84,11 @@ def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None
     writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     for row in rows:
-        writer.writerow({k: "" if v is None else v for k, v in _finite(row).items()})
+        writer.writerow({k: "" if v is None else v for k, v in finite(row).items()})
         print_text(text.getvalue())
         text.seek(0)
         text.truncate()
     print_text(text.getvalue())
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Round to microseconds and their like, and write what is no finite number as null."""
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(x) for key, x in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(x) for x in value]
-    return value
 
 
 def new_table(*columns: tuple[str, str]) -> "Table":

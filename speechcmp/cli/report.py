@@ -35,38 +35,45 @@ def report(
     from speechcmp.summary import Summary
 
     summary = Summary(by)
-    _add_results(summary, results, read_records(results), by)
+    whole = _Whole(results, read_records(results))
+    _add_results(summary, whole, by)
     beside = failures or results.with_suffix(".failures.jsonl")
     if failures is not None or beside.is_file():
-        for failure in _whole(beside, read_failures(beside)):
+        for failure in _Whole(beside, read_failures(beside)):
             summary.add_failure(str(failure["file"]), str(failure["reason"]))
     batch_view.print_summary(summary, as_json=output_format == "json")
-    return 0
+    return 0 if not whole.n_damaged else 3 if summary.n_scored else 1
 
 
-def _add_results(summary: "Summary", path: Path, records: "Iterator[dict[str, Any] | Damaged]", by: str | None) -> None:
+def _add_results(summary: "Summary", records: "_Whole", by: str | None) -> None:
     columns: dict[str, None] = {}
-    for record in _whole(path, records):
+    for record in records:
         columns.update(dict.fromkeys(record.keys() - columns.keys() - _NO_COLUMNS))
         summary.add(record)
     if by is not None and columns and by not in columns:
         raise ParameterError(f"--by: no column {by!r}; choose one of {', '.join(sorted(columns))}")
 
 
-def _whole(path: Path, records: "Iterator[dict[str, Any] | Damaged]") -> Iterator[dict[str, Any]]:
-    """Leave out what is damaged, and say so."""
-    from speechcmp.cli.output import warn
-    from speechcmp.records import Damaged
+class _Whole:
+    """Leaves out what is damaged, and says so."""
 
-    damaged: list[str] = []
-    n_damaged = 0
-    for record in records:
-        if not isinstance(record, Damaged):
-            yield record
-        elif record.torn:
-            warn(f"{path}: its last line is torn (a run was killed, or still writes) and left out")
-        else:
-            n_damaged += 1
-            damaged = damaged or [record.where]
-    if n_damaged:
-        warn(f"{path}: {n_damaged} damaged, {damaged[0]} first, and left out; batch --resume makes them anew")
+    def __init__(self, path: Path, records: "Iterator[dict[str, Any] | Damaged]") -> None:
+        self.n_damaged = 0
+        self._path = path
+        self._records = records
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        from speechcmp.cli.output import warn
+        from speechcmp.records import Damaged
+
+        first = ""
+        for record in self._records:
+            if not isinstance(record, Damaged):
+                yield record
+            elif record.torn:
+                warn(f"{self._path}: its last line is torn (a run was killed, or still writes) and left out")
+            else:
+                self.n_damaged += 1
+                first = first or record.where
+        if self.n_damaged:
+            warn(f"{self._path}: {self.n_damaged} damaged, {first} first, and left out; batch --resume makes them anew")

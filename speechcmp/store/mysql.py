@@ -74,9 +74,8 @@ _FIND = """
     SELECT n.block, COUNT(*),
            GROUP_CONCAT(CHAR(n.number | 2147483648, f.recording_id | 2147483648, f.`offset` | 2147483648) SEPARATOR '')
     FROM hash_numbers AS n STRAIGHT_JOIN fingerprints AS f ON f.hash = SUBSTR(%s, n.number * 10 + 1, 10)
-    WHERE n.block <= %s AND n.number < %s{and_rare}
+    WHERE n.block <= %s AND n.number < %s
     GROUP BY n.block"""
-_AND_RARE = " AND (SELECT COUNT(*) FROM fingerprints AS c WHERE c.hash = f.hash) <= %s"
 _LOW_BITS = 0x7FFFFFFF
 _BLOCK = 256  # hashes: some 3,000 hits, 36 kB, in a library of 10 million
 
@@ -110,16 +109,14 @@ class _MysqlSession:
 
     def find(self, hashes: NDArray[np.uint8], max_per_hash: int | None) -> Hits:
         self._number(len(hashes))
-        values: list[Any] = [hashes.tobytes(), len(hashes) // _BLOCK, len(hashes)]
-        if max_per_hash is None:
-            found = self.rows(_FIND.format(and_rare=""), values)
-        else:
-            found = self.rows(_FIND.format(and_rare=_AND_RARE), [*values, max_per_hash])
+        found = self.rows(_FIND, [hashes.tobytes(), len(hashes) // _BLOCK, len(hashes)])
         hits = np.frombuffer(b"".join(row[2] for row in found), ">u4").reshape(-1, 3) & _LOW_BITS
         if sum(row[1] for row in found) != len(hits):
             raise StoreError(
                 "library: hashes are stored too often for one answer; raise the server's max_allowed_packet"
             )
+        if max_per_hash is not None:
+            hits = hits[np.bincount(hits[:, 0], minlength=1)[hits[:, 0]] <= max_per_hash]
         return Hits(*hits.T.astype(np.int64))
 
     def _number(self, n_hashes: int) -> None:
