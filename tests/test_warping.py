@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from speechcmp import _warping_numpy
 from speechcmp._native import import_native
+from speechcmp.warping import AlignParams, Bins, Problem, warp
 
 NATIVE = import_native("_warping")
 KERNELS = [_warping_numpy, *([NATIVE] if NATIVE else [])]
@@ -55,3 +56,47 @@ def test_arrays_that_do_not_fit_are_refused(n_costs: int, n_begin: int) -> None:
     local = np.zeros((2, 4), np.float32)
     with pytest.raises(ValueError, match="sizes differ"):
         NATIVE.sweep(local, DETOUR, False, np.zeros(n_costs), np.zeros(n_begin, np.int32))
+
+
+def price(problem: Problem, placed: list[tuple[int, int] | None]) -> float:
+    """Add up what a placement costs, by the definition of the prices."""
+    cut, total = 0, 0.0
+    stops = [*placed, (len(problem.take.starts), len(problem.take.starts))]
+    for chunk, place in enumerate(stops):
+        if place is None:
+            total += problem.miss(chunk)
+            continue
+        start, stop = place
+        if start > cut:
+            total += problem.passing[start] - problem.passing[cut] + problem.span_price
+        if chunk < len(placed):
+            local = (1 - problem.rows(chunk) @ problem.take.units[start:stop].T).astype(np.float32)
+            entry = np.full(stop - start, np.inf)
+            entry[0] = 0
+            total += cheapest(local, entry)[-1][0] + problem.edges[start] + problem.edges[stop]
+        cut = stop
+    return total
+
+
+@given(seed=st.integers(0, 2**32 - 1), shift=st.integers(0, 3))
+@settings(max_examples=80)
+def test_windowed_warping_is_as_cheap_as_can_be(seed: int, shift: int) -> None:
+    rng = np.random.default_rng(seed)
+    n_bins, m = (2, 2), 6
+    ours, theirs = (rng.standard_normal((n, 3)).astype(np.float32) for n in (sum(n_bins), m))
+    sides = [
+        Bins(x / np.linalg.norm(x, axis=1, keepdims=True), np.arange(len(x)), np.arange(len(x)) + 1, np.ones(len(x)))
+        for x in (ours, theirs)
+    ]
+    passing, edges = np.append(0.0, np.cumsum(rng.random(m))), rng.random(m + 1)
+    problem = Problem(AlignParams(), np.ones(m, bool), *sides, np.array([0, 2, 4]), passing, edges, float(rng.random()))
+    windows = [(0, m - shift), (shift, m)]
+    choices = [[None, *((a, b) for a in range(lo, hi) for b in range(a + 1, hi + 1))] for lo, hi in windows]
+    least = min(
+        price(problem, [first, second])
+        for first in choices[0]
+        for second in choices[1]
+        if not (first and second and first[1] > second[0])
+    )
+    found = [place and (place.start, place.stop) for place in warp(problem, windows)]
+    assert price(problem, found) == pytest.approx(least, rel=1e-6)
