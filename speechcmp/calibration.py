@@ -162,6 +162,7 @@ def calibrate(
     splits = np.cumsum([len(one.takes) for one in sets])[:-1]
     for held_out in folds([name for one in sets for name in one.speakers]):
         parts = np.split(held_out, splits)
+        _check_kept(sets, parts)
         model = fit(*(one.only(~part) for one, part in zip(sets, parts, strict=True)))
         for values, one, part in zip(after, sets, parts, strict=True):
             values[part] = _values(one.only(part), model)
@@ -217,6 +218,17 @@ def _check(rated: Examples, good: Examples, wrong: Examples) -> None:
         )
     if n_speakers < _N_FOLDS:
         raise ParameterError(f"{n_speakers} speakers: too few to test on others; at least {_N_FOLDS}")
+
+
+def _check_kept(sets: Sequence[Examples], held_out: Sequence[NDArray[np.bool_]]) -> None:
+    """Refuse examples of which nothing is left to fit to when some speakers are held out."""
+    for name, one, part in zip(("rated", "good", "wrong"), sets, held_out, strict=True):
+        kept = [take for take, out in zip(one.takes, part.tolist(), strict=True) if not out]
+        if one.takes and not any(any(take.chunks) for take in kept):
+            raise ParameterError(
+                f"{name} takes: come from too few speakers to test on others; give some of each kind by several, "
+                "and name them in a column speaker"
+            )
 
 
 def _fit(

@@ -214,13 +214,14 @@ def _located(folder: Path, name: str) -> str:
 # ------------------------------------------------------------------------------------------------ formats
 
 
-def _encoding(path: Path) -> str:
+def text_encoding(path: Path) -> str:
+    """Tell UTF-16, which begins with its mark, from UTF-8."""
     with path.open("rb") as file:
         return "utf-16" if file.read(2) in _UTF16_MARKS else "utf-8-sig"
 
 
 def _read_csv(path: Path) -> Iterator[tuple[str, Cells]]:
-    with path.open(encoding=_encoding(path), errors="replace") as file:
+    with path.open(encoding=text_encoding(path), errors="replace") as file:
         first = file.readline()
     # A spreadsheet separates by semicolons where the comma is the decimal point, and Unicode text by tabs.
     return _read_separated(path, next((mark for mark in ",;\t" if mark in first), ","))
@@ -233,7 +234,7 @@ def _read_tsv(path: Path) -> Iterator[tuple[str, Cells]]:
 def _read_separated(path: Path, delimiter: str) -> Iterator[tuple[str, Cells]]:
     line = 1
     try:
-        with path.open(encoding=_encoding(path), newline="") as file:
+        with path.open(encoding=text_encoding(path), newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             header: list[str] = []
             for fields in reader:
@@ -278,7 +279,7 @@ def _header(where: str, fields: list[str]) -> list[str]:
 
 def _read_jsonl(path: Path) -> Iterator[tuple[str, Cells]]:
     try:
-        with path.open(encoding=_encoding(path), newline="\n") as file:
+        with path.open(encoding=text_encoding(path), newline="\n") as file:
             for line, text in enumerate(file, start=1):
                 if text.strip():
                     yield f"line {line}", _object(f"{path}: line {line}", text)

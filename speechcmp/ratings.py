@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from speechcmp.calibration import Examples
 from speechcmp.errors import ParameterError
-from speechcmp.manifest import import_parquet
+from speechcmp.manifest import import_parquet, text_encoding
 from speechcmp.results import SCHEMA as BATCH_SCHEMA
 from speechcmp.results import CsvLines
 from speechcmp.score import TakeMeasures
@@ -64,11 +64,12 @@ class RatingFile:
 class Joined(NamedTuple):
     """Results with their ratings.
 
-    `n_unmatched`: ratings of nothing in the results; `n_unrated`: results without a rating;
-    `n_empty`: rows of the ratings without one.
+    `speakers`: of the takes of which the ratings name one; `n_unmatched`: ratings of nothing in the results;
+    `n_unrated`: results without a rating; `n_empty`: rows of the ratings without one.
     """
 
     examples: Examples
+    speakers: dict[str, str]
     n_unmatched: int
     n_unrated: int
     n_empty: int
@@ -121,11 +122,11 @@ def _text(value: object) -> str | None:
 
 
 def _json_records(path: Path) -> Iterator[tuple[str, Record]]:
-    """Yield the objects of a file of lines, or of one JSON document."""
+    """Yield the objects of a file of lines, or of one JSON document; a torn last line is none."""
     text = path.read_bytes().decode()
     try:
         whole = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         lines = [(f"line {line}", part) for line, part in enumerate(text.split("\n"), start=1) if part.strip()]
     else:
         objects = whole if isinstance(whole, list) else [whole]
@@ -134,7 +135,9 @@ def _json_records(path: Path) -> Iterator[tuple[str, Record]]:
     for where, line in lines:
         try:
             item = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
+            if line is lines[-1][1] and len(lines) > 1 and not text.endswith("\n"):
+                return  # a run was killed while it wrote this, or still writes
             raise ParameterError(f"{path}: {where}: no JSON ({error}); {_MADE_BY}") from error
         yield where, _checked(path, where, item)
 
@@ -163,11 +166,17 @@ def _csv_records(path: Path) -> Iterator[tuple[str, Record]]:
 
 def _parquet_records(path: Path) -> Iterator[tuple[str, Record]]:
     parquet = import_parquet()
+    from pyarrow import ArrowException  # noqa: PLC0415 - an extra
+
     for shard in sorted(path.glob("part-*.parquet")):
-        table = parquet.read_table(shard)
-        layout = Layout.of(table.column_names)
-        for number, cells in enumerate(table.to_pylist(), start=1):
-            yield f"{shard.name}: row {number}", nested(cells, layout)
+        try:
+            table = parquet.read_table(shard)
+            layout = Layout.of(table.column_names)
+            records = [nested(cells, layout) for cells in table.to_pylist()]
+        except (ArrowException, ValueError) as error:
+            raise ParameterError(f"{path}: {shard.name}: no results, or damaged; {_MADE_BY}") from error
+        for number, record in enumerate(records, start=1):
+            yield f"{shard.name}: row {number}", record
 
 
 # ------------------------------------------------------------------------------------------------ ratings
@@ -230,7 +239,7 @@ def _scaled(where: str, text: str, low: float, high: float) -> float | None:
 def _table(path: Path) -> list[tuple[str, dict[str, str]]]:
     """Read rows of stripped cells and where they stand."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding=text_encoding(path))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "no UTF-8 text"
         raise ParameterError(f"{path}: can't be read ({reason}); save the ratings as UTF-8 CSV") from error
@@ -269,9 +278,12 @@ def _checked_header(where: str, names: list[str]) -> list[str]:
 # --------------------------------------------------------------------------------------------------- join
 
 
-def all_takes(results: Sequence[Result]) -> Examples:
-    """Return all takes, without ratings."""
-    return Examples(tuple(one.measures for one in results), tuple(_speaker(one) for one in results))
+def all_takes(results: Sequence[Result], speakers: Mapping[str, str] | None = None) -> Examples:
+    """Return all takes, without ratings; `speakers` names those of some takes better than the results do."""
+    named = speakers or {}
+    return Examples(
+        tuple(one.measures for one in results), tuple(named.get(one.take) or _speaker(one) for one in results)
+    )
 
 
 def join(results: Sequence[Result], rated: RatingFile) -> Joined:
@@ -291,6 +303,7 @@ def join(results: Sequence[Result], rated: RatingFile) -> Joined:
         key = result.id if rated.key == "id" else result.take
         by_key.setdefault(key or "", []).append(result)
     takes, speakers, values, n_unmatched = [], [], [], 0
+    named: dict[str, str] = {}
     for rating in rated.ratings:
         found = by_key.get(rating.key, [])
         if rated.key == "id" and len(found) > 1:
@@ -299,11 +312,13 @@ def join(results: Sequence[Result], rated: RatingFile) -> Joined:
                 "give each row its own, or rate by take"
             )
         n_unmatched += not found
+        if rating.speaker:
+            named.update((result.take, rating.speaker) for result in found)
         if rating.value is None:
             continue
         for result in found:
             takes.append(result.measures)
-            speakers.append(rating.speaker or _speaker(result))
+            speakers.append(named.get(result.take) or _speaker(result))
             values.append(rating.value)
     if not takes:
         shown = next(iter(by_key), "")
@@ -313,7 +328,7 @@ def join(results: Sequence[Result], rated: RatingFile) -> Joined:
         )
     n_empty = sum(rating.value is None for rating in rated.ratings)
     return Joined(
-        Examples(tuple(takes), tuple(speakers), tuple(values)), n_unmatched, len(results) - len(takes), n_empty
+        Examples(tuple(takes), tuple(speakers), tuple(values)), named, n_unmatched, len(results) - len(takes), n_empty
     )
 
 

@@ -67,10 +67,18 @@ class Distribution:
 
 
 def _quantile(ordered: list[tuple[float, int]], share: float, n: int) -> float:
+    """Equals `numpy.quantile`: between two numbers in proportion; rounded, as the numbers are."""
+    place = share * (n - 1)
+    below = _at(ordered, math.floor(place))
+    above = _at(ordered, math.ceil(place))
+    return round(below + (above - below) * (place % 1), 6)
+
+
+def _at(ordered: list[tuple[float, int]], index: int) -> float:
     passed = 0
     for value, count in ordered:
         passed += count
-        if passed >= share * n:
+        if passed > index:
             return value
     return ordered[-1][0]
 

@@ -79,6 +79,7 @@ class LocalCluster:
                 stderr=output,
                 env=environment,
                 start_new_session=True,
+                cwd=self._folder,  # the checkout has a speechcmp of its own
             )
 
     def _is_written(self) -> bool:

@@ -191,7 +191,7 @@ def test_ratings_that_can_not_be_read_are_named(tmp_path: Path) -> None:
 
 def test_results_get_their_ratings(tmp_path: Path, results: list[Result]) -> None:
     path = ratings_file(tmp_path, "id,rating\n5,50\n2,20\n99,10\n3,\n")
-    examples, n_unmatched, n_unrated, n_empty = join(results, read_ratings(path))
+    examples, _, n_unmatched, n_unrated, n_empty = join(results, read_ratings(path))
     assert examples.takes == (results[5].measures, results[2].measures)
     assert examples.ratings == (50.0, 20.0)
     assert examples.speakers == ("s2", "s2")

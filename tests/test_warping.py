@@ -84,12 +84,14 @@ def test_windowed_warping_is_as_cheap_as_can_be(seed: int, shift: int) -> None:
     rng = np.random.default_rng(seed)
     n_bins, m = (2, 2), 6
     ours, theirs = (rng.standard_normal((n, 3)).astype(np.float32) for n in (sum(n_bins), m))
-    sides = [
+    reference, take = (
         Bins(x / np.linalg.norm(x, axis=1, keepdims=True), np.arange(len(x)), np.arange(len(x)) + 1, np.ones(len(x)))
         for x in (ours, theirs)
-    ]
+    )
     passing, edges = np.append(0.0, np.cumsum(rng.random(m))), rng.random(m + 1)
-    problem = Problem(AlignParams(), np.ones(m, bool), *sides, np.array([0, 2, 4]), passing, edges, float(rng.random()))
+    problem = Problem(
+        AlignParams(), np.ones(m, bool), reference, take, np.array([0, 2, 4]), passing, edges, float(rng.random())
+    )
     windows = [(0, m - shift), (shift, m)]
     choices = [[None, *((a, b) for a in range(lo, hi) for b in range(a + 1, hi + 1))] for lo, hi in windows]
     least = min(

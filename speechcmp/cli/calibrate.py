@@ -54,10 +54,11 @@ def calibrate(
     _check(sources, out, refuse)
     good = read_results(results)
     joined = _join(good, ratings, rating_column, _scale(scale)) if ratings else None
+    speakers = joined.speakers if joined else {}
     done = fit(
         joined.examples if joined else Examples(),
-        good=all_takes(good) if wrong else None,
-        wrong=all_takes(read_results(wrong)) if wrong else None,
+        good=all_takes(good, speakers) if wrong else None,
+        wrong=all_takes(read_results(wrong), speakers) if wrong else None,
         refused_share=refuse / 100,
     )
     origin = _origin(sources, {"rating_column": rating_column, "scale": scale} if ratings else {})
@@ -65,7 +66,7 @@ def calibrate(
     if out is not None:
         _write(out, done.model.to_json())
     calibration_view.print_calibrated(done, joined, sources, out, as_json=output_format == "json")
-    for text in calibration_view.doubts(done, joined, all_takes(good)):
+    for text in calibration_view.doubts(done, joined, all_takes(good, speakers)):
         warn(text)
     return 0
 
