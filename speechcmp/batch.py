@@ -13,6 +13,7 @@ import uuid
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,6 +99,11 @@ class Batch:
         self._limit = limit
         self._ordered = ordered
         self._positions: array[int] | None = None  # of each row's record, where records were there before
+
+    @property
+    def kept(self) -> Path | None:
+        """Where the results that were there are, if this run had to change them and kept them."""
+        return self._results.kept if self._results else None
 
     def run(
         self,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from speechcmp.errors import ParameterError, SpeechcmpError
-from speechcmp.shards import Found, Layout, Record, ShardFolder, flat, nested, sync_folder, write_error
+from speechcmp.shards import Found, Layout, Record, ShardFolder, flat, free_name, nested, sync_folder, write_error
 
 SCHEMA = "speechcmp.batch/1"
 SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
@@ -31,6 +31,7 @@ class ResultFile(Protocol):
     """
 
     path: Path
+    kept: Path | None  # where what was there before is, if it was kept
 
     def append(self, record: Record) -> int:
         """Add a record and return its position; raises `SpeechcmpError`, and adds nothing, if it can't."""
@@ -45,7 +46,7 @@ class ResultFile(Protocol):
         ...
 
     def rewrite(self, records: Iterable[Record], *, keep_old: bool) -> None:
-        """Put these in place of all that is there, at once; the old file is kept as ``*.old`` if wanted."""
+        """Put these in place of all that is there, at once; the old file is kept, as `kept` says, if wanted."""
         ...
 
     @property
@@ -156,7 +157,10 @@ class JsonLines:
     def decode(self, line: bytes) -> Record:
         if not line.startswith(self.begin):
             raise ValueError(line)
-        record: Record = json.loads(line)
+        try:
+            record: Record = json.loads(line)
+        except RecursionError as error:
+            raise ValueError(line) from error
         if not isinstance(record.get("key"), str) or not {"overall", "chunks"} <= record.keys():
             raise ValueError(line)
         del record["schema"]
@@ -205,15 +209,27 @@ class CsvLines:
 
 def _csv_line(values: Sequence[object]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
+    # A lone carriage return ends a line for who reads, and the writer would not quote it.
+    if any("\r" in str(value) for value in values):
+        csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(values)
+    else:
+        csv.writer(text, lineterminator="\n").writerow(values)
     return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _n_lines(path: Path, start: int) -> int:
+    """Count the lines from a position on, a torn one included."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return sum(1 for _ in file)
 
 
 def _csv_fields(line: bytes) -> list[str]:
     try:
-        return next(csv.reader(io.StringIO(line.decode(), newline=""), strict=True))
-    except (csv.Error, StopIteration) as error:
+        (fields,) = csv.reader(io.StringIO(line.decode(), newline=""), strict=True)
+    except csv.Error as error:
         raise ValueError(line) from error
+    return fields
 
 
 class LineFile:
@@ -221,6 +237,7 @@ class LineFile:
 
     def __init__(self, path: Path, new_lines: Callable[[], Lines]) -> None:
         self.path = path
+        self.kept: Path | None = None
         self._new_lines = new_lines
         self._lines = new_lines()
         self._fd = _open_locked(path)
@@ -229,7 +246,10 @@ class LineFile:
         self._end = os.fstat(self._fd).st_size
         try:
             self._header_end = self._read_header()
-            self._cut(self._whole_end())
+            end = self._whole_end()
+            if _n_lines(path, end) > 1:  # more than a write that was cut short: a stray quote, say
+                self._keep_old()
+            self._cut(end)
             self._reader.close()
             self._reader = path.open("rb")  # the first one has buffered what was just cut off
         except BaseException:
@@ -273,7 +293,7 @@ class LineFile:
                 new.append(record)
             new._sync()
             if keep_old:
-                shutil.copyfile(self.path, self.path.with_name(self.path.name + ".old"))
+                self._keep_old()
             partial.replace(self.path)
         except BaseException as error:
             new._release()
@@ -292,6 +312,11 @@ class LineFile:
             self._sync()
         finally:
             self._release()
+
+    def _keep_old(self) -> None:
+        self.kept = free_name(self.path)
+        with self.path.open("rb") as old, self.kept.open("xb") as kept:
+            shutil.copyfileobj(old, kept)
 
     def _records(self) -> Iterator[tuple[int, bytes]]:
         with self.path.open("rb") as file:

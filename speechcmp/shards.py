@@ -9,7 +9,9 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,6 +51,20 @@ def write_error(path: Path, error: OSError) -> SpeechcmpError:
         f"{path}: can't be written ({error.strerror or error}); what is there is whole: "
         "make room, and run again with --resume"
     )
+
+
+def free_name(path: Path) -> Path:
+    """Return a name beside `path`, with .old at its end, that nothing has."""
+    names = (path.with_name(f"{path.name}.old{number or ''}") for number in count())
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def _remove_shards(folder: Path) -> None:
+    """Remove a folder of shards, but for what others have put there."""
+    for shard in folder.glob("part-*.parquet"):
+        shard.unlink()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def sync_folder(folder: Path) -> None:
@@ -142,6 +158,7 @@ class ShardFolder:
     def __init__(self, path: Path, layout: Layout) -> None:
         self._parquet = import_parquet()
         self.path = path
+        self.kept: Path | None = None
         self._layout = layout
         self._waiting: list[Record] = []
         self._last: _Loaded | None = None
@@ -149,8 +166,19 @@ class ShardFolder:
             raise ParameterError(f"{path}: Parquet results are a folder of shards; remove or rename the file")
         self._settle()
         path.mkdir(exist_ok=True)
+        for shard in path.glob("part-*.parquet"):
+            self._check(shard)
         self._n_shards = max((_number_of(shard) + 1 for shard in path.glob("part-*.parquet")), default=0)
         self._written_at = time.monotonic()
+
+    def _check(self, shard: Path) -> None:
+        from pyarrow import ArrowException  # noqa: PLC0415 - an extra
+
+        try:
+            _number_of(shard)
+            Layout.of(self._parquet.read_schema(shard).names)
+        except (ArrowException, ValueError, OSError) as error:
+            raise ParameterError(f"{shard}: is damaged, or no shard of results; move it away, and resume") from error
 
     @property
     def other_layout(self) -> bool:
@@ -192,11 +220,12 @@ class ShardFolder:
         for record in records:
             new.append(record)
         new.close()
-        shutil.rmtree(self._old, ignore_errors=True)
-        self.path.rename(self._old)
+        old = free_name(self.path)
+        self.path.rename(old)
         self._settle()
+        self.kept = old if keep_old else self.kept
         if not keep_old:
-            shutil.rmtree(self._old)
+            _remove_shards(old)
         self._n_shards, self._last = new._n_shards, None
 
     def close(self) -> None:
@@ -206,10 +235,6 @@ class ShardFolder:
     @property
     def _new(self) -> Path:
         return self.path.with_name(f".{self.path.stem}-new.parquet")
-
-    @property
-    def _old(self) -> Path:
-        return self.path.with_name(self.path.name + ".old")
 
     def _settle(self) -> None:
         """Put the rewritten folder in its place: it is whole if the old one is out of the way."""

@@ -4,8 +4,9 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Self
 
 IN_FLIGHT_A_JOB = 4
@@ -127,11 +128,29 @@ def processes(n_jobs: int) -> Executor:
         os.environ.setdefault(variable, "1")
     # Spawned: a forked worker would hold this process's connections and files, and locks of its threads.
     spawning = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(n_jobs, mp_context=spawning, initializer=_prepare_worker)
+    pool = ProcessPoolExecutor(n_jobs, mp_context=spawning, initializer=_prepare_worker)
+    with _uninterrupted():  # which the workers inherit while they import what they need
+        pool.submit(int)  # the first task starts them
+    return pool
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold back Ctrl-C, where the system can."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is interrupted, and ends the workers
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -381,8 +381,9 @@ def test_other_parameters_are_other_results(folder: Path, out: Path) -> None:
 def test_another_score_model_is_another_result(folder: Path, out: Path) -> None:
     run(manifest_of(folder), out)
     shipped = load_model(Path(tasks.__file__).with_name("score_model.json"))
-    fitted = replace(shipped, fitted={"on": ["another", "class"]})
-    for model, kind in ((fitted, "Scored"), (fitted, "Known"), (shipped, "Scored")):
+    same = replace(shipped, fitted={"on": "another class", "made_at": "today"})  # which changes no score
+    other = replace(shipped, error=(-1.0, 1.0))
+    for model, kind in ((same, "Known"), (other, "Scored"), (other, "Known"), (shipped, "Scored")):
         assert kinds(run(manifest_of(folder), out, params=CompareParams(model=model))[0]) == {kind: 8}
 
 

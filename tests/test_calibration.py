@@ -193,6 +193,15 @@ def test_gates_need_takes_in_which_something_was_found() -> None:
     assert calibrate(Examples(), good=same, wrong=some).gate
 
 
+@pytest.mark.parametrize("kind", ["rated", "good", "wrong"])
+def test_each_kind_must_be_by_several_speakers(kind: str) -> None:
+    sets = [rated_takes(30, 1), right_or_wrong(30, 1, wrong=False), right_or_wrong(30, 1, wrong=True)]
+    number = ["rated", "good", "wrong"].index(kind)
+    sets[number] = replace(sets[number], speakers=("teacher",) * 30)
+    with pytest.raises(ParameterError, match=f"{kind} takes: come from too few speakers"):
+        calibrate(sets[0], good=sets[1], wrong=sets[2])
+
+
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from("abcdefghijkl"), min_size=1, max_size=60))
 def test_folds_never_split_a_speaker(speakers: list[str]) -> None:

@@ -216,3 +216,10 @@ def test_looking_for_copies_is_another_result(folder: Path, tmp_path: Path) -> N
     outcomes = run(manifest, tmp_path / "r.jsonl")
     assert [type(outcome).__name__ for outcome in outcomes] == ["Scored"] * 3
     assert flags(tmp_path / "r.jsonl") == {"a": None, "b": None, "a-softer": "a"}
+
+
+def test_copies_beyond_a_limit_stay_known(folder: Path, out: Path) -> None:
+    manifest = manifest_of(folder, ["a", "b", "a-softer", "twin"])
+    run(manifest, out)
+    run(manifest, out, limit=2)
+    assert flags(out) == {"a": None, "b": None, "a-softer": "a", "twin": "b"}

@@ -299,3 +299,47 @@ def test_killed_between_the_two_names_of_a_rewrite(tmp_path: Path) -> None:
         record(0),
         record(1),
     ]
+
+
+def test_a_carriage_return_survives(opened: Open) -> None:
+    fill(opened(), range(2), speaker="a\rb")
+    fill(opened(resume=True), range(2, 3), speaker="c")
+    assert [one["speaker"] for one in content(opened(resume=True))] == ["a\rb", "a\rb", "c"]
+
+
+def test_a_stray_quote_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    columns = {"carried": ("speaker",), "overall": OVERALL}
+    fill(open_results(path, **columns), range(4))  # type: ignore[arg-type]
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b"s1", b's1"', 1)
+    path.write_bytes(b"".join(lines))
+    (tmp_path / "r.csv.old").symlink_to(tmp_path / "precious")
+    results = open_results(path, resume=True, **columns)  # type: ignore[arg-type]
+    results.close()
+    assert results.kept == tmp_path / "r.csv.old1"
+    assert results.kept.read_bytes() == b"".join(lines)
+    assert not (tmp_path / "precious").exists()
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    folder = tmp_path / "r.parquet"
+    folder.mkdir()
+    (folder / "part-000000.parquet").write_bytes(b"PAR1 torn")
+    with pytest.raises(ParameterError, match=r"part-000000.parquet: is damaged"):
+        open_results(folder, carried=(), overall=OVERALL, resume=True)
+
+
+def test_files_of_others_stay_in_a_rewritten_folder(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    folder, old = tmp_path / "r.parquet", tmp_path / "r.parquet.old"
+    old.mkdir()
+    (old / "thesis.txt").write_text("mine")
+    fill(open_results(folder, carried=("speaker",), overall=OVERALL), range(3))
+    (folder / "notes.txt").write_text("mine, too")
+    results = open_results(folder, carried=("speaker",), overall=OVERALL, resume=True)
+    results.rewrite([record(1)], keep_old=False)
+    results.close()
+    assert (old / "thesis.txt").read_text() == "mine"
+    assert (tmp_path / "r.parquet.old1" / "notes.txt").read_text() == "mine, too"

@@ -135,8 +135,11 @@ def batch(
 
 def _manifest(path: str | None, reference: str | None, takes: list[str] | None, *, recursive: bool) -> "Manifest":
     from speechcmp.manifest import open_manifest, pair_with
+    from speechcmp.remote import is_url, without_secrets
 
     if path is not None:
+        if is_url(path):
+            raise ParameterError(f"{without_secrets(path)}: a manifest is a file; what it names may be URLs")
         if reference is not None or takes:
             raise ParameterError(f"{path}: give a manifest, or --reference and --takes, not both")
         if path == STDIN:
@@ -261,11 +264,14 @@ class _Run:
         from speechcmp.cli import batch_view
         from speechcmp.cli.output import complain, warn
 
+        kept = self._work.kept
         if self._work.n_dropped:
             warn(
                 f"{self._work.n_dropped} of the results there were belong to no row as it is now, and went; "
-                f"all of them are in {out}.old"
+                f"all of them are in {kept}"
             )
+        elif kept is not None:
+            warn(f"{out}: its end was damaged and is made anew; the file as it was is {kept}")
         batch_view.print_summary(self.summary, as_json=as_json, stderr=self._prints)
         if self.summary.n_failed and self._failures.path is not None:
             warn(f"{self.summary.n_failed} rows failed; why is in {self._failures.path}")

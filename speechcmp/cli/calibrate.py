@@ -1,5 +1,6 @@
 """``speechcmp calibrate``: the score fitted to the user's own ratings, or to good and wrong takes."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -77,8 +78,10 @@ def _check(sources: Mapping[str, Path | None], out: Path | None, refuse: float) 
     if not 0 < refuse < 100:
         raise ParameterError(f"--refuse: {refuse:g} is out of range; give a percentage, such as 95")
     inputs = [path.resolve() for path in sources.values() if path]
-    if out is not None and out.resolve() in inputs:
+    if out is not None and any(path.exists() and out.exists() and path.samefile(out) for path in inputs):
         raise ParameterError(f"--out {out}: is read from, too; give the model another name")
+    if out is not None:
+        _check_target(out)
     if len(set(inputs)) < len(inputs):
         raise ParameterError("results, ratings and wrong takes: two of them are one file; name three different ones")
 
@@ -107,10 +110,36 @@ def _origin(sources: Mapping[str, Path | None], options: Mapping[str, str]) -> d
     return {"on": ", ".join(kinds), **options, "by": f"speechcmp {version('speechcmp')} calibrate", "made_at": made_at}
 
 
-def _write(path: Path, text: str) -> None:
+def _check_target(path: Path) -> None:
+    """Refuse to replace what is no model: recordings and results have taken longer to make."""
+    from speechcmp.score import SCHEMA
+
     try:
-        path.write_text(text, encoding="utf-8")
+        if path.is_fifo():
+            raise ParameterError(f"--out {path}: is a pipe; name a file")
+        if path.is_file() and path.stat().st_size:
+            with path.open("rb") as file:
+                if SCHEMA.encode() not in file.read(200):
+                    raise ParameterError(f"--out {path}: is there, and is no score model; give another name")
+    except (OSError, RuntimeError) as error:  # a link to itself, say
+        reason = getattr(error, "strerror", None) or error
+        raise ParameterError(f"--out {path}: can't be written ({reason}); give another name") from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Write beside it, then in its place: a model that is there stays whole if this fails. A device is written to."""
+    target = path.resolve()
+    partial = target.with_name(f".speechcmp-{secrets.token_hex(8)}.part")
+    try:
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")
+            return
+        with partial.open("x", encoding="utf-8") as file:
+            file.write(text)
+        partial.replace(target)
     except OSError as error:
         raise SpeechcmpError(
             f"{path}: can't be written ({error.strerror}); check the folder and the space left"
         ) from error
+    finally:
+        partial.unlink(missing_ok=True)

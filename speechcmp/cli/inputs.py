@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from speechcmp.errors import AudioError, ParameterError
+from speechcmp.remote import is_url, without_secrets
 
 STDIN = "-"
 AUDIO_SUFFIXES = frozenset(
@@ -72,8 +73,12 @@ def as_source(name: str) -> str | BinaryIO:
     Raises
     ------
     AudioError
-        It is a glob that stands for no recording.
+        It is a glob that stands for no recording, or a URL, or standard input is closed.
     """
+    if is_url(name):
+        raise AudioError(f"{without_secrets(name)}: a URL, which only manifests may name; download it first")
+    if name == STDIN and sys.stdin is None:
+        raise AudioError("-: standard input is closed; name a file")
     if _is_pattern(name) and not _matches(name, recursive=False):
         raise _nothing_error(name)
     return sys.stdin.buffer if name == STDIN else name

@@ -22,7 +22,7 @@ from speechcmp.cli.split import split
 from speechcmp.cli.usage import UsageError, usage_message
 from speechcmp.errors import ParameterError, SpeechcmpError
 
-_FALSE = {"", "0", "f", "false", "n", "no", "off"}
+_TRUE = {"1", "t", "true", "y", "yes", "on"}
 _ASKING = {"--help", "-h", "--version", "--show-completion", "--install-completion"}
 _COMPLETING = "_SPEECHCMP_COMPLETE"
 OWN_OPTIONS = {"all", "by", "format", "limit", "out"}  # mean other things to other verbs
@@ -70,7 +70,7 @@ def answer(arguments: list[str]) -> int:
         Nobody reads the output any more.
     """
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    debug = "--debug" in options or os.environ.get("SPEECHCMP_DEBUG", "").strip().lower() not in _FALSE
+    debug = "--debug" in options or os.environ.get("SPEECHCMP_DEBUG", "").strip().lower() in _TRUE
     rest = [argument for argument in options if argument != "--debug"] + arguments[len(options) :]
     try:
         result = command()(rest, prog_name="speechcmp", standalone_mode=False, default_map=_defaults(options))

@@ -13,6 +13,7 @@ from rated import rated_takes, right_or_wrong
 from signals import sentences, syllables
 
 from speechcmp.calibration import Examples
+from speechcmp.ratings import all_takes, join, read_ratings, read_results
 from speechcmp.score import load_model, score_take
 
 SIZE = 40
@@ -84,7 +85,7 @@ def test_a_model_is_written_and_says_where_it_comes_from(
     # Written where it should be, through a link, and over an earlier one.
     link = tmp_path / "link.json"
     link.symlink_to(out)
-    out.write_text("an earlier one")
+    out.write_text(out.read_text() + "\n")
     assert speechcmp("calibrate", results, ratings, "-o", link).code == 0
     assert link.is_symlink()
     assert load_model(out).fitted["n_ratings"] == SIZE
@@ -216,6 +217,40 @@ def test_what_is_wrong_is_said_in_one_line(
     assert message in done.err
     assert (done.out, done.err.count("\n")) == ("", 1)
     assert (results.read_bytes(), ratings.read_bytes()) == before
+
+
+def test_only_a_model_is_replaced(speechcmp: Command, results: Path, ratings: Path, tmp_path: Path) -> None:
+    precious, link = tmp_path / "take.flac", tmp_path / "link.jsonl"
+    precious.write_bytes(b"fLaC")
+    link.hardlink_to(results)
+    before = results.read_bytes()
+    for out, reason in ((precious, "no score model"), (link, "is read from, too")):
+        done = speechcmp("calibrate", results, ratings, "-o", out)
+        assert (done.code, reason in done.err) == (2, True)
+    assert (precious.read_bytes(), results.read_bytes()) == (b"fLaC", before)
+    model = tmp_path / "model.json"
+    for _ in range(2):
+        assert speechcmp("calibrate", results, ratings, "-o", model).code == 0
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]
+
+
+def test_a_torn_line_and_utf_16_are_read(speechcmp: Command, results: Path, ratings: Path) -> None:
+    want = speechcmp("calibrate", results, ratings, "--format", "json").json
+    with results.open("ab") as file:
+        file.write(b'{"schema": "speechcmp.ba')
+    ratings.write_text(ratings.read_text(), encoding="utf-16")
+    assert speechcmp("calibrate", results, ratings, "--format", "json").json["fitted"] == want["fitted"]
+
+
+def test_ratings_name_the_speakers_of_all_sets(tmp_path: Path, rated: Examples) -> None:
+    results = read_results(write_results(tmp_path / "r.jsonl", rated, speakers=False))
+    table = tmp_path / "ratings.csv"
+    rows = [
+        f"{k}.wav,{rating},{name}" for k, (rating, name) in enumerate(zip(rated.ratings, rated.speakers, strict=True))
+    ]
+    table.write_text("take,rating,speaker\n" + "\n".join(rows) + "\n")
+    joined = join(results, read_ratings(table))
+    assert all_takes(results, joined.speakers).speakers == joined.examples.speakers == rated.speakers
 
 
 def test_results_without_measures_are_named(speechcmp: Command, tmp_path: Path, ratings: Path) -> None:

@@ -95,7 +95,7 @@ def test_damage_is_said_and_left_out(speechcmp: Command, tmp_path: Path, suffix:
     lines[8] = lines[8].replace(b'"index', b'"indes').replace(b'""index', b'""indes')
     path.write_bytes(b"".join(lines))
     done = speechcmp("report", path, "--format", "json")
-    assert (done.code, done.json["rows"]) == (0, 10)
+    assert (done.code, done.json["rows"]) == (3, 10)
     where = "line 6" if suffix == "jsonl" else "record 5"
     assert f"{path}: 2 damaged, {where} first, and left out" in done.err
 
@@ -104,7 +104,7 @@ def test_a_broken_shard(speechcmp: Command, tmp_path: Path) -> None:
     path = written(tmp_path / "r.parquet")
     (path / "part-000001.parquet").write_bytes(b"PAR1 no")
     done = speechcmp("report", path, "--format", "json")
-    assert (done.code, done.json["rows"]) == (0, 12)
+    assert (done.code, done.json["rows"]) == (3, 12)
     assert "1 damaged, part-000001.parquet first" in done.err
 
 
