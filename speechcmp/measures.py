@@ -142,14 +142,19 @@ def measure_chunk(reference: Features, take: Features) -> Measures:
 def _spoken(bands: Features) -> tuple[Features, int]:
     """Return the frames of speech, and how many others lie between the first and the last of them."""
     frames = np.flatnonzero(_speech(bands))
-    runs = np.split(frames, np.flatnonzero(np.diff(frames) > _ALONE_FRAMES) + 1)
-    # A click of the switch, far from any word, may be inside one recording's chunk and outside another's.
+    gaps = np.flatnonzero(frames[1:] - frames[:-1] > _ALONE_FRAMES) + 1
+    if len(gaps):
+        frames = _without_clicks(np.split(frames, gaps))
+    return bands[frames], int(frames[-1]) - int(frames[0]) + 1 - len(frames)
+
+
+def _without_clicks(runs: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Join stretches but for clicks at the ends, far from any word: one chunk may have them and another not."""
     while len(runs) > 1 and len(runs[0]) < _CLICK_FRAMES:
         del runs[0]
     while len(runs) > 1 and len(runs[-1]) < _CLICK_FRAMES:
         del runs[-1]
-    frames = np.concatenate(runs)
-    return bands[frames], int(frames[-1]) - int(frames[0]) + 1 - len(frames)
+    return np.concatenate(runs)
 
 
 def _speech(bands: Features) -> NDArray[np.bool_]:
