@@ -239,7 +239,8 @@ def test_a_torn_line_and_utf_16_are_read(speechcmp: Command, results: Path, rati
     with results.open("ab") as file:
         file.write(b'{"schema": "speechcmp.ba')
     ratings.write_text(ratings.read_text(), encoding="utf-16")
-    assert speechcmp("calibrate", results, ratings, "--format", "json").json["fitted"] == want["fitted"]
+    got = speechcmp("calibrate", results, ratings, "--format", "json").json
+    assert all(got["fitted"][name] == want["fitted"][name] for name in ("n_ratings", "pearson", "mean_error"))
 
 
 def test_ratings_name_the_speakers_of_all_sets(tmp_path: Path, rated: Examples) -> None:
