@@ -70,22 +70,13 @@ def batch(
     output_format: Annotated[
         Literal["table", "json"], typer.Option("--format", "-f", help="How to print the summary.")
     ] = "table",
-    recipe: Annotated[
-        str,
-        typer.Option("--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."),
-    ] = "default",
+    recipe: options.RecipeOption = "default",
     match: Annotated[
         Literal["time", "index"],
         typer.Option("--match", help="Match chunks by what is said when, or by number."),
     ] = "time",
-    dtw: Annotated[
-        Literal["exact", "fastdtw"],
-        typer.Option("--dtw", envvar="SPEECHCMP_DTW", help="Exact, or the fastdtw package."),
-    ] = "exact",
-    band: Annotated[
-        float | None,
-        typer.Option("--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."),
-    ] = None,
+    dtw: options.DtwOption = "exact",
+    band: options.BandOption = None,
     calibration: options.CalibrationOption = None,
     flag_copies: Annotated[
         bool,

@@ -34,10 +34,7 @@ def compare(
             help="Another reading of the same text, or a folder of them; repeatable. Takes are placed among all.",
         ),
     ] = None,
-    recipe: Annotated[
-        str,
-        typer.Option("--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."),
-    ] = "default",
+    recipe: options.RecipeOption = "default",
     by: Annotated[
         Literal["time", "index", "matrix"],
         typer.Option(
@@ -46,14 +43,8 @@ def compare(
             help="Match chunks by what is said when, by number, or all with all.",
         ),
     ] = "time",
-    dtw: Annotated[
-        Literal["exact", "fastdtw"],
-        typer.Option("--dtw", envvar="SPEECHCMP_DTW", help="Exact, or the fastdtw package."),
-    ] = "exact",
-    band: Annotated[
-        float | None,
-        typer.Option("--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."),
-    ] = None,
+    dtw: options.DtwOption = "exact",
+    band: options.BandOption = None,
     fail_under: Annotated[
         float | None,
         typer.Option("--fail-under", metavar="SCORE", help="Exit 4 if a take's score is below this."),

@@ -101,6 +101,18 @@ MaxChunkOption = Annotated[
 RecursiveOption = Annotated[
     bool, typer.Option("--recursive", "-r", help="Look for recordings in the folders of a folder, too.")
 ]
+RecipeOption = Annotated[
+    str,
+    typer.Option("--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."),
+]
+DtwOption = Annotated[
+    Literal["exact", "fastdtw"],
+    typer.Option("--dtw", envvar="SPEECHCMP_DTW", help="Exact, or the fastdtw package."),
+]
+BandOption = Annotated[
+    float | None,
+    typer.Option("--band", envvar="SPEECHCMP_BAND", metavar="FRACTION", help="Limit the warping of a chunk."),
+]
 CalibrationOption = Annotated[
     Path | None,
     typer.Option(
