@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.agreement import correlation
-from speechcmp.calibration import Examples, calibrate
-from speechcmp.ratings import join, read_ratings, read_results
-from speechcmp.score import ScoreModel, load_model, score_take
+from speechcmp.calibration.evaluate import correlation
+from speechcmp.calibration.fit import Examples, calibrate
+from speechcmp.calibration.ratings import join, read_ratings, read_results
+from speechcmp.scoring.model import ScoreModel, load_model, score_take
 
 SIZES = (20, 40, 80, 160)
 WEIGHTS = (0, 5, 20, 50)

@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.audio import load_recording
-from speechcmp.comparison import CompareParams, Prepared, compare_prepared, prepare
-from speechcmp.findings import Comparison
-from speechcmp.score import ScoreModel
+from speechcmp.audio.recording import load_recording
+from speechcmp.comparison.compare import CompareParams, Prepared, compare_prepared, prepare
+from speechcmp.comparison.result import Comparison
+from speechcmp.scoring.model import ScoreModel
 
 Floats = NDArray[np.float64]
 Indexes = NDArray[np.int64]

@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp import calibration
-from speechcmp import measures as measuring
-from speechcmp.audio import load_recording
-from speechcmp.calibration import Examples
-from speechcmp.dtw import dtw_path
-from speechcmp.features import Features
-from speechcmp.measures import Measures
-from speechcmp.score import Curve, Gate, ScoreModel, TakeMeasures, score
-from speechcmp.segment import SplitParams, segment
+from speechcmp.audio.recording import load_recording
+from speechcmp.audio.segment import SplitParams, segment
+from speechcmp.calibration import fit as calibration
+from speechcmp.calibration.fit import Examples
+from speechcmp.dtw.warp import dtw_path
+from speechcmp.features.mfcc import Features
+from speechcmp.scoring import impostors as measuring
+from speechcmp.scoring.impostors import Measures
+from speechcmp.scoring.model import Curve, Gate, ScoreModel, TakeMeasures, score
 
 VOICES = ("joe", "slt")
 KINDS = ("any", "duration", "speed")
@@ -257,7 +257,7 @@ def main() -> None:
     fitted: dict[str, Any] = {
         "on": "400 readings of speechocean762 (CC BY 4.0), median of five experts' totals x 10, against the "
         "same sentences by two synthetic voices (piper joe, flite slt)",
-        "measures": "speechcmp.measures.measure_chunk: 40 mel bands, 16 kHz, 25/10 ms",
+        "measures": "speechcmp.scoring.impostors.measure_chunk: 40 mel bands, 16 kHz, 25/10 ms",
         "by": "benchmarks/fit_score.py",
         "caution": "cross-validation covers the slopes and the gate; the constants of measure_chunk, knots, "
         "sharpness, strictness and weights of fit_score.py were chosen by comparing some 100 settings on "

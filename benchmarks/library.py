@@ -34,11 +34,12 @@ from made_library import (
 )
 from mariadb_server import MariaDbServer
 
-from speechcmp.audio import Recording
-from speechcmp.fingerprint import landmarks, query_landmarks
-from speechcmp.identification import identify
-from speechcmp.peaks import SPEECH
-from speechcmp.store import LibraryInfo, NewRecording, Preset, Store, open_store
+from speechcmp.audio.recording import Recording
+from speechcmp.fingerprint.identify import identify
+from speechcmp.fingerprint.landmarks import landmarks, query_landmarks
+from speechcmp.fingerprint.peaks import SPEECH
+from speechcmp.fingerprint.store.base import LibraryInfo, NewRecording, Preset, Store
+from speechcmp.fingerprint.store.open import open_store
 
 PRESET = Preset.of(SPEECH)
 ROWS_A_BATCH = 250_000  # as `index` does

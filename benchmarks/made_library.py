@@ -16,9 +16,9 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from speechcmp.audio import Recording
-from speechcmp.fingerprint import landmarks
-from speechcmp.store import NewRecording
+from speechcmp.audio.recording import Recording
+from speechcmp.fingerprint.landmarks import landmarks
+from speechcmp.fingerprint.store.base import NewRecording
 
 RATE = 16_000
 SPEEDS = 1.04 ** np.arange(-7, 8)

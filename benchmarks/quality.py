@@ -25,9 +25,9 @@ from fit_score import VOICES, Data, area, fit, partial, pearson
 from numpy.typing import NDArray
 from spans import noise, retell, split
 
-from speechcmp import calibration
-from speechcmp.recipes import RECIPES
-from speechcmp.score import ScoreModel
+from speechcmp.calibration import fit as calibration
+from speechcmp.features.recipes import RECIPES
+from speechcmp.scoring.model import ScoreModel
 
 SHIFT = 7  # how many rows further the wrong text stands
 

@@ -122,7 +122,7 @@ def measure_commands(folder: Path, rounds: int, seconds: int) -> list[Row]:
 def measure_mfcc(rounds: int) -> Row:
     import librosa
 
-    from speechcmp.features import mfcc
+    from speechcmp.features.mfcc import mfcc
 
     samples, rate = soundfile.read(SAMPLES / "reference.flac", dtype="float32")
     ours, peer = side_by_side(
@@ -138,7 +138,7 @@ def measure_dtw(rounds: int, n_frames: int) -> list[Row]:
     from dtaidistance import dtw_ndim
     from fastdtw import fastdtw
 
-    from speechcmp.dtw import dtw_distance, dtw_path
+    from speechcmp.dtw.warp import dtw_distance, dtw_path
 
     rng = np.random.default_rng(0)
     a, b = (rng.standard_normal((n_frames, 13)).astype(np.float32) for _ in range(2))

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from pydub import AudioSegment
 from pydub.silence import detect_nonsilent
 
-from speechcmp.audio import load_recording
-from speechcmp.recipes import RECIPES
-from speechcmp.segment import SplitParams, segment
+from speechcmp.audio.recording import load_recording
+from speechcmp.audio.segment import SplitParams, segment
+from speechcmp.features.recipes import RECIPES
 
 Span = tuple[float, float]
 SNRS_DB = (None, 30, 20, 15, 10)

@@ -1,6 +1,6 @@
 """``python -m speechcmp``."""
 
-from speechcmp.cli import main
+from speechcmp.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -5,8 +5,8 @@ import signal
 import time
 from pathlib import Path
 
-from speechcmp.manifest import Row
-from speechcmp.tasks import Done
+from speechcmp.batch.manifest import Row
+from speechcmp.batch.worker import Done
 
 
 def number(rows: list[Row]) -> Done:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.decode import Pcm
+from speechcmp.audio.decode import Pcm
 
 with warnings.catch_warnings():  # pydub 0.25.1 imports audioop, and its regular expressions are no raw strings
     warnings.simplefilter("ignore")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-from speechcmp.peaks import FingerprintParams
+from speechcmp.fingerprint.peaks import FingerprintParams
 
 Image = NDArray[np.float64]
 Peak = tuple[int, int]  # frame, bin

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from speechcmp.calibration import Examples
-from speechcmp.measures import Measures
-from speechcmp.score import TakeMeasures
+from speechcmp.calibration.fit import Examples
+from speechcmp.scoring.impostors import Measures
+from speechcmp.scoring.model import TakeMeasures
 
 
 def rated_takes(n: int, seed: int, *, n_chunks: int = 1, n_speakers: int = 12) -> Examples:

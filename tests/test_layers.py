@@ -1,102 +1,67 @@
-"""Modules import only from lower floors, start-up stays light, and the public names are what they claim."""
+"""Packages import only from those to their left, start-up stays light, and the public names are what they claim."""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import speechcmp
 
+LAYERS = (
+    "errors runs tables < audio dtw parallel < features fingerprint < scoring < comparison < batch < calibration < cli"
+)
+
 PACKAGE = Path(speechcmp.__file__).parent
-FLOORS = {
-    "_dtw_numpy": 0,
-    "_native": 0,
-    "_warping_numpy": 0,
-    "agreement": 0,
-    "containers": 0,
-    "errors": 0,
-    "labels": 0,
-    "masks": 0,
-    "plain": 0,
-    "summary": 0,
-    "workers": 0,
-    "cluster": 1,
-    "decode": 1,
-    "fast_dtw": 1,
-    "features": 1,
-    "packing": 1,
-    "peaks": 1,
-    "remote": 1,
-    "voting": 1,
-    "audio": 2,
-    "dtw": 2,
-    "fingerprint": 2,
-    "manifest": 2,
-    "mismatch": 2,
-    "store": 2,
-    "warping": 2,
-    "activity": 3,
-    "align": 3,
-    "identification": 3,
-    "ingest": 3,
-    "measures": 3,
-    "prosody": 3,
-    "recipes": 3,
-    "shards": 3,
-    "chunks": 4,
-    "results": 4,
-    "score": 4,
-    "calibration": 5,
-    "findings": 5,
-    "records": 5,
-    "segment": 5,
-    "comparison": 6,
-    "values": 6,
-    "ratings": 7,
-    "spread": 7,
-    "tasks": 7,
-    "schedule": 8,
-    "copies": 9,
-    "batch": 10,
-    "__init__": 12,
-    "cli": 12,
-    "__main__": 13,
-}
+FLOORS = {room: floor for floor, rooms in enumerate(LAYERS.split(" < ")) for room in rooms.split()}
 LIGHT = ("librosa", "numba", "scipy.signal", "pydub", "pymysql", "fastdtw", "matplotlib")
+NAMES: list[str] = vars(speechcmp)["__all__"]
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or not path.stem.startswith("__"))
 
 
-def module_name(path: Path) -> str:
-    relative = path.relative_to(PACKAGE)
-    return relative.parts[0].removesuffix(".py")
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the speechcmp modules that a file imports, wherever in the file."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("speechcmp."):
-            yield str(node.module).split(".")[1]
-        elif isinstance(node, ast.ImportFrom) and node.module == "speechcmp":
-            yield from (x.name for x in node.names)
-        elif isinstance(node, ast.ImportFrom):
+MODULES = {module_of(path): path for path in FILES}
+
+
+def imported(path: Path, *, inside_functions: bool = True) -> Iterator[str]:
+    """Yield the modules of the package that a file imports, wherever in the file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if inside_functions else tree.body:
+        if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}: imports are absolute"
+            origin = str(node.module).split(".")
+            if origin[0] == "speechcmp":
+                names = (".".join([*origin[1:], x.name]) for x in node.names)
+                yield from (name if name in MODULES else name.rpartition(".")[0] for name in names)
         elif isinstance(node, ast.Import):
-            yield from (x.name.split(".")[1] for x in node.names if x.name.startswith("speechcmp."))
+            yield from (x.name.partition(".")[2] for x in node.names if x.name.startswith("speechcmp."))
 
 
-def test_every_module_has_a_floor() -> None:
-    names = {module_name(path) for path in PACKAGE.rglob("*.py")}
-    assert names == set(FLOORS)
+def test_every_room_has_a_layer() -> None:
+    assert {name.split(".")[0] for name in MODULES} == set(FLOORS)
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_down(path: Path) -> None:
-    name = module_name(path)
-    for other in imported(path):
-        inside = name == other and name in {"cli", "store"}
-        assert inside or FLOORS[other] < FLOORS[name], f"{name} imports {other}"
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_imports_go_one_way(path: Path) -> None:
+    room = module_of(path).split(".")[0]
+    for name in imported(path):
+        other = name.split(".")[0]
+        assert other == room or FLOORS[other] < FLOORS[room], f"{module_of(path)} imports {name}"
+
+
+def test_no_modules_import_each_other() -> None:
+    graph = {name: {*imported(path, inside_functions=False)} for name, path in MODULES.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+def test_packages_are_empty() -> None:
+    assert not [name for name, path in MODULES.items() if path.name == "__init__.py" and path.read_text().strip()]
 
 
 def modules_after(code: str) -> set[str]:
@@ -107,7 +72,7 @@ def modules_after(code: str) -> set[str]:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["split", "--help"], ["compare", "--help"]])
 def test_help_needs_no_numpy(arguments: list[str]) -> None:
-    assert "numpy" not in modules_after(f"from speechcmp.cli import main; main({arguments})")
+    assert "numpy" not in modules_after(f"from speechcmp.cli.main import main; main({arguments})")
 
 
 def test_comparing_needs_none_of_the_heavy_packages(samples: Path) -> None:
@@ -118,20 +83,20 @@ def test_comparing_needs_none_of_the_heavy_packages(samples: Path) -> None:
         "--format",
         "json",
     ]
-    loaded = modules_after(f"from speechcmp.cli import main; main({arguments})")
-    assert "speechcmp.comparison" in loaded
+    loaded = modules_after(f"from speechcmp.cli.main import main; main({arguments})")
+    assert "speechcmp.comparison.compare" in loaded
     assert not loaded & set(LIGHT)
 
 
 def test_public_names_are_sorted_and_exist() -> None:
-    assert speechcmp.__all__ == sorted(speechcmp.__all__)
-    for name in speechcmp.__all__:
+    assert sorted(NAMES) == NAMES
+    for name in NAMES:
         assert getattr(speechcmp, name).__name__ == name
-    assert set(speechcmp.__all__) <= set(dir(speechcmp))
+    assert set(NAMES) <= set(dir(speechcmp))
     with pytest.raises(AttributeError, match="nonsense"):
-        speechcmp.nonsense  # noqa: B018
+        speechcmp.nonsense  # type: ignore[attr-defined] # noqa: B018
 
 
 def test_public_names_are_documented() -> None:
-    for name in speechcmp.__all__:
+    for name in NAMES:
         assert (getattr(speechcmp, name).__doc__ or "").strip(), name

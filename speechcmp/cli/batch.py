@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
 
-from speechcmp.cli import INTERRUPTED, options
+from speechcmp.cli import options
 from speechcmp.cli.inputs import STDIN, expand_inputs
+from speechcmp.cli.main import INTERRUPTED
 from speechcmp.errors import ParameterError, SpeechcmpError
 
 if TYPE_CHECKING:
-    from speechcmp.batch import Batch, Outcome
-    from speechcmp.manifest import Manifest
-    from speechcmp.segment import SplitParams
-    from speechcmp.tasks import Failure
-    from speechcmp.workers import Workers
+    from speechcmp.audio.segment import SplitParams
+    from speechcmp.batch.manifest import Manifest
+    from speechcmp.batch.run import Batch, Outcome
+    from speechcmp.batch.worker import Failure
+    from speechcmp.parallel.processes import Workers
 
 
 @options.with_split_options
@@ -90,11 +91,11 @@ def batch(
     split: "SplitParams",
 ) -> int:
     """Compare many takes with their references; goes on past bad files, and resumes after a kill."""
-    from speechcmp.batch import Batch, check_params
-    from speechcmp.comparison import CompareParams
-    from speechcmp.results import open_results
-    from speechcmp.score import load_model
-    from speechcmp.values import OVERALL_FIELDS
+    from speechcmp.batch.results import open_results
+    from speechcmp.batch.run import Batch, check_params
+    from speechcmp.comparison.compare import CompareParams
+    from speechcmp.comparison.serialize import OVERALL_FIELDS
+    from speechcmp.scoring.model import load_model
 
     rows = _manifest(manifest, reference, takes, recursive=recursive)
     if resume and out is None:
@@ -125,8 +126,8 @@ def batch(
 
 
 def _manifest(path: str | None, reference: str | None, takes: list[str] | None, *, recursive: bool) -> "Manifest":
-    from speechcmp.manifest import open_manifest, pair_with
-    from speechcmp.remote import is_url, without_secrets
+    from speechcmp.audio.url import is_url, without_secrets
+    from speechcmp.batch.manifest import open_manifest, pair_with
 
     if path is not None:
         if is_url(path):
@@ -144,16 +145,16 @@ def _manifest(path: str | None, reference: str | None, takes: list[str] | None, 
 
 def _workers(context: typer.Context, dask: str | None, jobs: int | None, n_rows: int) -> "Workers":
     """Find who does the work: a cluster if one is named, and not by an environment that --jobs speaks against."""
-    from speechcmp.cli.batch_view import quiet_dask
     from speechcmp.cli.output import tell
-    from speechcmp.workers import Workers
+    from speechcmp.cli.views.batch import quiet_dask
+    from speechcmp.parallel.processes import Workers
 
     named = {option for option in ("dask", "jobs") if _is_flag(context, option)}
     if len(named) == 2:
         raise ParameterError("--jobs and --dask: either processes here, or a cluster; leave one out")
     if dask is None or named == {"jobs"}:
         return Workers(min(jobs or os.cpu_count() or 1, n_rows))
-    from speechcmp.cluster import ClusterWorkers
+    from speechcmp.parallel.dask import ClusterWorkers
 
     quiet_dask()
     return ClusterWorkers(dask, notice=tell)
@@ -229,7 +230,7 @@ class _Run:
         *,
         prints: bool,
     ) -> None:
-        from speechcmp.summary import Summary
+        from speechcmp.batch.summary import Summary
 
         self._work = work
         self._failures = failures
@@ -242,7 +243,7 @@ class _Run:
 
     def go(self, workers: "Workers") -> bool:
         """Do the work; say whether it was stopped."""
-        from speechcmp.cli.batch_view import Progress
+        from speechcmp.cli.views.batch import Progress
 
         with self._interruptible(), Progress(self._n_rows) as progress:
             for outcome in self._work.run(workers, stopped=self._is_stopped, looked=progress.look):
@@ -252,8 +253,8 @@ class _Run:
 
     def finish(self, out: Path | None, *, stopped: bool, as_json: bool) -> int:
         """Print the summary and what there is to say; return the exit code."""
-        from speechcmp.cli import batch_view
         from speechcmp.cli.output import complain, warn
+        from speechcmp.cli.views import batch as batch_view
 
         kept = self._work.kept
         if self._work.n_dropped:
@@ -279,10 +280,10 @@ class _Run:
         return self._interrupted or many
 
     def _take(self, outcome: "Outcome") -> None:
-        from speechcmp.batch import Known
+        from speechcmp.batch.results import SCHEMA
+        from speechcmp.batch.run import Known
+        from speechcmp.batch.worker import Failure
         from speechcmp.cli import output
-        from speechcmp.results import SCHEMA
-        from speechcmp.tasks import Failure
 
         if isinstance(outcome, Failure):
             self.summary.add_failure(outcome.file, outcome.reason)

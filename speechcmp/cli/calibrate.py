@@ -11,7 +11,7 @@ import typer
 from speechcmp.errors import ParameterError, SpeechcmpError
 
 if TYPE_CHECKING:
-    from speechcmp.ratings import Joined, Result
+    from speechcmp.calibration.ratings import Joined, Result
 
 
 def calibrate(
@@ -45,11 +45,11 @@ def calibrate(
     ] = "table",
 ) -> int:
     """Fit the score to your own ratings of takes, to good and wrong takes of your own, or to both."""
-    from speechcmp.calibration import Examples
-    from speechcmp.calibration import calibrate as fit
-    from speechcmp.cli import calibration_view
+    from speechcmp.calibration.fit import Examples
+    from speechcmp.calibration.fit import calibrate as fit
+    from speechcmp.calibration.ratings import all_takes, read_results
     from speechcmp.cli.output import warn
-    from speechcmp.ratings import all_takes, read_results
+    from speechcmp.cli.views import calibration as calibration_view
 
     sources = {"results": results, "ratings": ratings, "wrong": wrong}
     _check(sources, out, refuse)
@@ -95,7 +95,7 @@ def _scale(text: str) -> tuple[float, float]:
 
 
 def _join(results: "list[Result]", path: Path, column: str, scale: tuple[float, float]) -> "Joined":
-    from speechcmp.ratings import join, read_ratings
+    from speechcmp.calibration.ratings import join, read_ratings
 
     return join(results, read_ratings(path, column=column, scale=scale))
 
@@ -112,7 +112,7 @@ def _origin(sources: Mapping[str, Path | None], options: Mapping[str, str]) -> d
 
 def _check_target(path: Path) -> None:
     """Refuse to replace what is no model: recordings and results have taken longer to make."""
-    from speechcmp.score import SCHEMA
+    from speechcmp.scoring.model import SCHEMA
 
     try:
         if path.is_fifo():

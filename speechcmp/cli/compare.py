@@ -13,9 +13,9 @@ from speechcmp.errors import ParameterError, SpeechcmpError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from speechcmp.comparison import CompareParams, Prepared
-    from speechcmp.findings import Comparison, DistanceMatrix
-    from speechcmp.segment import SplitParams
+    from speechcmp.audio.segment import SplitParams
+    from speechcmp.comparison.compare import CompareParams, Prepared
+    from speechcmp.comparison.result import Comparison, DistanceMatrix
 
 BELOW = 4
 
@@ -70,9 +70,9 @@ def compare(
     """Compare takes with a reference, chunk by chunk."""
     from speechcmp.cli.output import complain
     from speechcmp.cli.progress import track
-    from speechcmp.comparison import CompareParams
-    from speechcmp.findings import Comparison
-    from speechcmp.score import load_model
+    from speechcmp.comparison.compare import CompareParams
+    from speechcmp.comparison.result import Comparison
+    from speechcmp.scoring.model import load_model
 
     names = expand_inputs(takes, recursive=recursive)
     others = expand_inputs(also_reference or [], recursive=recursive)
@@ -135,8 +135,8 @@ def _check_references(reference: str, others: list[str], takes: list[str], *, ma
 
 
 def _prepare(name: str, params: "CompareParams") -> "Prepared":
-    from speechcmp.audio import load_recording
-    from speechcmp.comparison import prepare
+    from speechcmp.audio.recording import load_recording
+    from speechcmp.comparison.compare import prepare
 
     return prepare(load_recording(as_source(name), mono=False, name=as_label(name)), params)
 
@@ -151,7 +151,7 @@ def _comparer(
     flag_copies: bool,
 ) -> "Callable[[Prepared], Comparison | DistanceMatrix]":
     """Prepare what all takes are held against; return what is done with each of them."""
-    from speechcmp.comparison import compare_prepared, matrix_prepared
+    from speechcmp.comparison.compare import compare_prepared, matrix_prepared
 
     references = [_prepare(name, params) for name in (reference, *others)]
     place = _placer(references, params) if others else None
@@ -176,8 +176,8 @@ def _comparer(
 
 def _placer(references: "list[Prepared]", params: "CompareParams") -> "Callable[[Comparison, Prepared], Comparison]":
     """Score the references against one another; return what adds a take's place among them to its result."""
-    from speechcmp.agreement import REFUSED
-    from speechcmp.spread import place_in_spread, score_references
+    from speechcmp.calibration.evaluate import REFUSED
+    from speechcmp.comparison.references import place_in_spread, score_references
 
     among = score_references(references, params=params)
 
@@ -201,8 +201,8 @@ def _warn(warnings: tuple[str, ...]) -> None:
 
 
 def _flag_copy(result: "Comparison", reference: "Prepared", take: "Prepared") -> "Comparison":
-    from speechcmp.findings import Copy
-    from speechcmp.identification import find_copy
+    from speechcmp.comparison.result import Copy
+    from speechcmp.fingerprint.identify import find_copy
 
     match = find_copy(reference.recording, take.recording)
     if match is None:
@@ -213,7 +213,9 @@ def _flag_copy(result: "Comparison", reference: "Prepared", take: "Prepared") ->
 
 
 def _print(results: list[Any], output_format: str, *, matrix: bool, single: bool, verbose: bool) -> None:
-    from speechcmp.cli import comparison_view, matrix_view, output
+    from speechcmp.cli import output
+    from speechcmp.cli.views import comparison as comparison_view
+    from speechcmp.cli.views import matrix as matrix_view
 
     view: Any = matrix_view if matrix else comparison_view
     if output_format == "json":

@@ -74,7 +74,7 @@ def _speechcmp() -> Check:
 
 
 def _kernel() -> Check:
-    from speechcmp.dtw import kernel_name
+    from speechcmp.dtw.warp import kernel_name
 
     name = kernel_name()
     remedy = "install a C++ compiler (apt install g++), then install speechcmp again: comparing gets faster"

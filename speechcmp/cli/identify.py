@@ -12,8 +12,8 @@ from speechcmp.cli.inputs import as_label, as_source, expand_inputs
 from speechcmp.errors import AudioError, DependencyError
 
 if TYPE_CHECKING:
-    from speechcmp.identification import Identified
-    from speechcmp.store import LibraryInfo, Store
+    from speechcmp.fingerprint.identify import Identified
+    from speechcmp.fingerprint.store.base import LibraryInfo, Store
 
 SCHEMA = "speechcmp.identify/1"
 CSV_COLUMNS = ("query", "recording_id", "name", "path", "offset_s", "votes", "confidence", "query_share")
@@ -65,8 +65,8 @@ def identify(
 
 
 def _identify_one(name: str, store: "Store", info: "LibraryInfo", *, every: bool) -> Answer:
-    from speechcmp.audio import load_recording
-    from speechcmp.identification import identify
+    from speechcmp.audio.recording import load_recording
+    from speechcmp.fingerprint.identify import identify
 
     clip = load_recording(as_source(name), mono=True, name=as_label(name))
     start = time.perf_counter()

@@ -10,7 +10,7 @@ from speechcmp.cli.inputs import STDIN, expand_inputs
 from speechcmp.errors import ParameterError
 
 if TYPE_CHECKING:
-    from speechcmp.ingest import Ingested, IngestFailure
+    from speechcmp.fingerprint.ingest import Ingested, IngestFailure
 
 SCHEMA = "speechcmp.index/1"
 CSV_COLUMNS = ("path", "status", "recording_id", "hashes", "duration_s", "reason")
@@ -35,8 +35,8 @@ def index(
     from speechcmp.cli import output
     from speechcmp.cli.library import open_library
     from speechcmp.cli.progress import track
-    from speechcmp.ingest import ingest
-    from speechcmp.peaks import PRESETS
+    from speechcmp.fingerprint.ingest import ingest
+    from speechcmp.fingerprint.peaks import PRESETS
 
     names = expand_inputs(inputs, recursive=recursive)
     if STDIN in names:
@@ -62,7 +62,7 @@ def index(
 
 def as_row(row: "Ingested | IngestFailure") -> dict[str, Any]:
     """Return what became of an input."""
-    from speechcmp.ingest import IngestFailure
+    from speechcmp.fingerprint.ingest import IngestFailure
 
     if isinstance(row, IngestFailure):
         return {"path": row.path, "status": "failed", "reason": row.reason}

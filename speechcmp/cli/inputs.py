@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from speechcmp.audio.url import is_url, without_secrets
 from speechcmp.errors import AudioError, ParameterError
-from speechcmp.remote import is_url, without_secrets
 
 STDIN = "-"
 AUDIO_SUFFIXES = frozenset(

@@ -9,7 +9,7 @@ from platformdirs import user_data_path
 from speechcmp.cli import options
 
 if TYPE_CHECKING:
-    from speechcmp.store import Store
+    from speechcmp.fingerprint.store.base import Store
 
 app = typer.Typer(no_args_is_help=True, help="Look into the fingerprint library, or take a recording out.")
 CSV_COLUMNS = ("id", "name", "path", "duration_s", "hashes", "added_at", "state")
@@ -20,7 +20,7 @@ ListFormat = Annotated[
 
 def open_library(url: str | None) -> "Store":
     """Open the library of a URL, or the one in the user's data folder, which is made when first used."""
-    from speechcmp.store import open_store
+    from speechcmp.fingerprint.store.open import open_store
 
     if url is not None:
         return open_store(url)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from speechcmp.plain import finite
+from speechcmp.tables import finite
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,8 +9,8 @@ import typer
 from speechcmp.errors import ParameterError
 
 if TYPE_CHECKING:
-    from speechcmp.records import Damaged
-    from speechcmp.summary import Summary
+    from speechcmp.batch.records import Damaged
+    from speechcmp.batch.summary import Summary
 
 _NO_COLUMNS = {"overall", "chunks", "copy", "key"}
 
@@ -30,9 +30,9 @@ def report(
     ] = "table",
 ) -> int:
     """Summarize a batch again: how many, how good, who, and what everyone gets wrong."""
-    from speechcmp.cli import batch_view
-    from speechcmp.records import read_failures, read_records
-    from speechcmp.summary import Summary
+    from speechcmp.batch.records import read_failures, read_records
+    from speechcmp.batch.summary import Summary
+    from speechcmp.cli.views import batch as batch_view
 
     summary = Summary(by)
     whole = _Whole(results, read_records(results))
@@ -63,8 +63,8 @@ class _Whole:
         self._records = records
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        from speechcmp.batch.records import Damaged
         from speechcmp.cli.output import warn
-        from speechcmp.records import Damaged
 
         first = ""
         for record in self._records:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from speechcmp.cli import INTERRUPTED
 from speechcmp.cli.batch import batch
 from speechcmp.cli.calibrate import calibrate
 from speechcmp.cli.compare import compare
@@ -16,6 +15,7 @@ from speechcmp.cli.doctor import doctor
 from speechcmp.cli.identify import identify
 from speechcmp.cli.index import index
 from speechcmp.cli.library import app as library
+from speechcmp.cli.main import INTERRUPTED
 from speechcmp.cli.report import report
 from speechcmp.cli.settings import default_values, read_settings
 from speechcmp.cli.split import split

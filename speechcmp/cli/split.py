@@ -14,8 +14,8 @@ from speechcmp.cli.inputs import as_label, as_source, expand_inputs
 from speechcmp.errors import ParameterError, SpeechcmpError
 
 if TYPE_CHECKING:
-    from speechcmp.audio import AudioFile
-    from speechcmp.segment import Segmented, SplitParams
+    from speechcmp.audio.recording import AudioFile
+    from speechcmp.audio.segment import Segmented, SplitParams
 
 SCHEMA = "speechcmp.split/1"
 LABEL_SUFFIXES = {"textgrid": ".TextGrid", "audacity": ".txt", "srt": ".srt", "vtt": ".vtt"}
@@ -111,9 +111,9 @@ def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None
 
 
 def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Codec) -> Outcome:
-    from speechcmp.audio import open_audio
+    from speechcmp.audio.recording import open_audio
+    from speechcmp.audio.segment import segment
     from speechcmp.cli.output import warn
-    from speechcmp.segment import segment
 
     file = open_audio(as_source(name), name=as_label(name))
     result = segment(file, params)
@@ -124,7 +124,7 @@ def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Cod
 
 
 def _write_chunks(result: "Segmented[AudioFile]", folder: Path, stem: str, codec: Codec) -> list[Path]:
-    from speechcmp.audio import save_pcm
+    from speechcmp.audio.recording import save_pcm
 
     make_folder(folder)
     paths = [folder / f"{stem}-chunk{chunk.index:03}.{codec}" for chunk in result.chunks]
@@ -136,7 +136,7 @@ def _write_chunks(result: "Segmented[AudioFile]", folder: Path, stem: str, codec
 
 def _remove_old_chunks(folder: Path, stem: str, n_chunks: int) -> None:
     """Remove what an earlier run, with more chunks, has left behind: it would be taken for this one's."""
-    from speechcmp.audio import was_saved_here
+    from speechcmp.audio.recording import was_saved_here
     from speechcmp.cli.output import warn
 
     name = re.compile(re.escape(stem) + r"-chunk(\d{3,})\.(wav|flac)")
@@ -165,8 +165,8 @@ def make_folder(folder: Path) -> None:
 
 
 def _put_labels(outcome: Outcome, output_format: str, folder: Path | None, *, printed: bool) -> None:
+    from speechcmp.audio.labels import Label, to_audacity, to_srt, to_textgrid, to_vtt
     from speechcmp.cli.output import print_text
-    from speechcmp.labels import Label, to_audacity, to_srt, to_textgrid, to_vtt
 
     rate = outcome.file.sample_rate
     labels = [Label(x.start / rate, x.stop / rate, f"chunk {x.index}") for x in outcome.split.chunks]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 # What tables are drawn with, for encodings that have nothing but letters.
 _PLAIN = dict(zip("█▉▊▋▌▍▎▏–✓×…╭╮╰╯─│", "##|||||.-+x.++++-|", strict=True))
-_ERRORS = "speechcmp.plain"
+_ERRORS = "speechcmp.tables"
 
 
 def prepare_streams() -> None:

@@ -8,7 +8,7 @@ import soundfile
 from commands import SPANS_S, Command, Ran
 from signals import sentences
 
-from speechcmp.cli import run
+from speechcmp.cli.main import run
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ import soundfile
 from commands import Command
 from signals import sentences
 
-from speechcmp.cli import batch_view
-from speechcmp.score import load_model
-from speechcmp.values import OVERALL_FIELDS
+from speechcmp.cli.views import batch as batch_view
+from speechcmp.comparison.serialize import OVERALL_FIELDS
+from speechcmp.scoring.model import load_model
 
 N_PAIRS = 600
 KILLS = 3

@@ -12,9 +12,9 @@ from commands import Command
 from rated import rated_takes, right_or_wrong
 from signals import sentences, syllables
 
-from speechcmp.calibration import Examples
-from speechcmp.ratings import all_takes, join, read_ratings, read_results
-from speechcmp.score import load_model, score_take
+from speechcmp.calibration.fit import Examples
+from speechcmp.calibration.ratings import all_takes, join, read_ratings, read_results
+from speechcmp.scoring.model import load_model, score_take
 
 SIZE = 40
 

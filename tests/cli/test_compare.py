@@ -12,10 +12,10 @@ import soundfile
 from commands import SPANS_S, Command
 from signals import buzz, sentences
 
-from speechcmp.audio import load_recording, normalize
-from speechcmp.dtw import dtw_distance
-from speechcmp.features import Features, mfcc
-from speechcmp.score import load_model
+from speechcmp.audio.recording import load_recording, normalize
+from speechcmp.dtw.warp import dtw_distance
+from speechcmp.features.mfcc import Features, mfcc
+from speechcmp.scoring.model import load_model
 
 
 def test_json_is_the_contract(speechcmp: Command, reference: Path, take: Path) -> None:
@@ -68,7 +68,7 @@ def test_matrix_of_the_classic_recipe_is_what_its_parts_give(speechcmp: Command,
 
 
 def _at_22050(part: object) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    from speechcmp.audio import Recording, mix_down, resample
+    from speechcmp.audio.recording import Recording, mix_down, resample
 
     assert isinstance(part, Recording)
     return resample(mix_down(part), 22_050).samples

@@ -12,8 +12,8 @@ import soundfile
 from commands import Command, Ran
 from signals import buzz, sentences
 
-from speechcmp.store import LibraryInfo
-from speechcmp.store.sqlite import SqliteStore
+from speechcmp.fingerprint.store.base import LibraryInfo
+from speechcmp.fingerprint.store.sqlite import SqliteStore
 
 Library = str
 

@@ -132,12 +132,12 @@ class Finder:
         if name == {module!r}:
             {action}
 sys.meta_path.insert(0, Finder())
-from speechcmp.cli import main
+from speechcmp.cli.main import main
 main({arguments!r})
 """
 
 
-@pytest.mark.parametrize("module", ["typer", "rich", "soundfile", "speechcmp.segment"])
+@pytest.mark.parametrize("module", ["typer", "rich", "soundfile", "speechcmp.audio.segment"])
 @pytest.mark.parametrize(
     "action",
     ["raise KeyboardInterrupt", "raise SystemError('compiled code') from KeyboardInterrupt()"],

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from commands import Command
 
-from speechcmp.results import open_results
-from speechcmp.tasks import content_key
+from speechcmp.batch.results import open_results
+from speechcmp.batch.worker import content_key
 
 OVERALL = ("distance", "score", "chunks")
 

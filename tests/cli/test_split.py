@@ -17,9 +17,9 @@ import soundfile
 from commands import SPANS_S, Command
 from signals import sentences
 
-from speechcmp import audio
-from speechcmp.audio import AudioFile, open_audio
-from speechcmp.decode import PcmFile
+from speechcmp.audio import recording as audio
+from speechcmp.audio.decode import PcmFile
+from speechcmp.audio.recording import AudioFile, open_audio
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -315,7 +315,7 @@ def test_chunks_are_written_to_new_files_with_the_usual_permissions(
 def test_nothing_is_left_of_a_chunk_that_could_not_be_written(reference: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     limited = "import resource, sys\nresource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))\n"
-    call = f"from speechcmp.cli import main\nmain(['split', {str(reference)!r}, '--out', {str(out)!r}])"
+    call = f"from speechcmp.cli.main import main\nmain(['split', {str(reference)!r}, '--out', {str(out)!r}])"
     done = subprocess.run([sys.executable, "-c", limited + call], capture_output=True, text=True, check=False)
     assert (done.returncode, list(out.iterdir())) == (1, [])
     assert "can't be written" in done.stderr

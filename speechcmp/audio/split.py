@@ -1,0 +1,387 @@
+"""Where to cut a recording: at its pauses.
+
+With a number as threshold the cuts are those of `pydub.silence.split_on_silence` (0.25.1) to the sample;
+with ``"auto"`` they come from the recording's own noise floor (`speechcmp.audio.vad`).
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechcmp.audio.vad import find_speech, noise_floor
+from speechcmp.errors import ParameterError
+
+if TYPE_CHECKING:
+    from speechcmp.audio.recording import PcmSource
+
+Range = tuple[int, int]
+Integers = NDArray[np.int64]
+
+LONG_S = 30.0  # a longer recording in one chunk deserves a word
+_QUIET_S = 0.1  # a cut inside speech lies in the quietest stretch of this length
+_CELL_MS = 10
+_WINDOWS = 1 << 18
+_LOW_BITS = 32
+_LOW = (1 << _LOW_BITS) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a recording: half-open, in samples at the recording's rate."""
+
+    index: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The chunks of a recording and what they were found with.
+
+    Attributes
+    ----------
+    chunks : tuple of Chunk
+        Ascending, never overlapping.
+    noise_floor_dbfs : float
+        What the quietest twentieth of the recording stays below; -inf for digital silence.
+    silence_thresh_dbfs : float
+        The threshold given, or the fixed threshold that comes nearest to ``"auto"``.
+    warnings : tuple of str
+        Each with its remedy.
+    """
+
+    chunks: tuple[Chunk, ...]
+    noise_floor_dbfs: float
+    silence_thresh_dbfs: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Speech before silence is kept: half-open, in samples (auto) or milliseconds (fixed)."""
+
+    ranges: list[Range]
+    powers: NDArray[np.floating]  # mean squares relative to full scale, of cells of equal length
+    cell_frames: float
+    noise_floor_dbfs: float
+    silence_thresh_dbfs: float
+
+
+def split_at_silence(
+    source: "PcmSource",
+    *,
+    min_silence_len_ms: int = 500,
+    silence_thresh_dbfs: float | Literal["auto"] = "auto",
+    keep_silence_ms: int | bool = 100,
+    seek_step_ms: int = 1,
+    min_chunk_ms: int | None = None,
+    max_chunk_ms: int | None = None,
+) -> list[Chunk]:
+    """Cut a recording at its pauses; `split_recording` with the chunks alone."""
+    split = split_recording(
+        source,
+        min_silence_len_ms=min_silence_len_ms,
+        silence_thresh_dbfs=silence_thresh_dbfs,
+        keep_silence_ms=keep_silence_ms,
+        seek_step_ms=seek_step_ms,
+        min_chunk_ms=min_chunk_ms,
+        max_chunk_ms=max_chunk_ms,
+    )
+    return list(split.chunks)
+
+
+def split_recording(
+    source: "PcmSource",
+    *,
+    min_silence_len_ms: int = 500,
+    silence_thresh_dbfs: float | Literal["auto"] = "auto",
+    keep_silence_ms: int | bool = 100,
+    seek_step_ms: int = 1,
+    min_chunk_ms: int | None = None,
+    max_chunk_ms: int | None = None,
+) -> Split:
+    """Cut a recording at its pauses.
+
+    Parameters
+    ----------
+    source : Recording or AudioFile
+        Any rate, any number of channels; read once, in blocks.
+    min_silence_len_ms : int
+        Shorter pauses are not cut at.
+    silence_thresh_dbfs : float or "auto"
+        A window of `min_silence_len_ms` whose RMS is at or below this level is a pause; the ranges then equal
+        `pydub.silence.split_on_silence`'s. ``"auto"`` judges by the recording's own noise floor.
+    keep_silence_ms : int or bool
+        How much of the pause a chunk keeps at either end; a shorter pause is shared. True keeps all.
+    seek_step_ms : int
+        How far pydub's window moves at a time; without meaning for ``"auto"``.
+    min_chunk_ms : int, optional
+        Shorter chunks are merged with the nearer neighbor, the pause between them included.
+    max_chunk_ms : int, optional
+        Longer chunks are cut at their quietest places; it wins over `min_chunk_ms`.
+
+    Raises
+    ------
+    ParameterError
+        A length is not positive, `keep_silence_ms` is negative, `min_chunk_ms` exceeds `max_chunk_ms`, or
+        the threshold is neither a number nor ``"auto"``.
+    """
+    threshold = _check_threshold(silence_thresh_dbfs)
+    _check_lengths(
+        keep_silence_ms,
+        min_silence_len_ms=min_silence_len_ms,
+        seek_step_ms=seek_step_ms,
+        min_chunk_ms=min_chunk_ms,
+        max_chunk_ms=max_chunk_ms,
+    )
+    per_ms = source.sample_rate / 1000
+    if threshold is None:
+        found = _find_by_activity(source, min_silence_len_ms)
+        length, unit_frames = source.n_frames, 1.0
+    else:
+        found = _find_below(source, min_silence_len_ms, threshold, seek_step_ms)
+        length, unit_frames = _length_ms(source), per_ms
+    keep = length if keep_silence_ms is True else round(keep_silence_ms * per_ms / unit_frames)
+    kept = _keep_silence(found.ranges, keep, length)
+    cuts = [(int(a * unit_frames), min(int(b * unit_frames), source.n_frames)) for a, b in kept]
+    warnings = _warnings(source, found, unit_frames / source.sample_rate, min_silence_len_ms, threshold)
+    if max_chunk_ms:  # a long chunk is what it is there for
+        warnings = (text for text in warnings if "--max-chunk" not in text)
+    if min_chunk_ms:
+        cuts = _merge_short(cuts, min_chunk_ms * per_ms)
+    if max_chunk_ms:
+        cuts = _cut_long(cuts, found, source.sample_rate, min_chunk_ms or 0, max_chunk_ms)
+    chunks = tuple(Chunk(index, start, stop) for index, (start, stop) in enumerate(cuts))
+    return Split(chunks, found.noise_floor_dbfs, found.silence_thresh_dbfs, tuple(warnings))
+
+
+# ------------------------------------------------------------------------------------------------- check
+def _check_threshold(threshold: float | str) -> float | None:
+    if threshold == "auto":
+        return None
+    if isinstance(threshold, str) or not math.isfinite(threshold):
+        raise ParameterError(f"silence_thresh_dbfs: {threshold!r} is no level; give 'auto' or dBFS, for example -40")
+    return float(threshold)
+
+
+def _check_lengths(keep_silence_ms: float, **lengths_ms: int | None) -> None:
+    for name, value in lengths_ms.items():
+        if value is not None and not (math.isfinite(value) and value >= 1 and value == int(value)):
+            raise ParameterError(f"{name}: {value} is not possible; give whole ms above 0, such as 500")
+    if not (math.isfinite(keep_silence_ms) and keep_silence_ms >= 0):
+        raise ParameterError(f"keep_silence_ms: {keep_silence_ms} is not possible; give 0 or more ms")
+    shortest, longest = lengths_ms["min_chunk_ms"], lengths_ms["max_chunk_ms"]
+    if shortest and longest and shortest > longest:
+        raise ParameterError(f"min_chunk_ms: {shortest} is above max_chunk_ms {longest}; lower it or raise the other")
+
+
+def _warnings(
+    source: "PcmSource", found: _Found, unit_s: float, min_silence_len_ms: int, threshold: float | None
+) -> Iterator[str]:
+    """Yield what the user should know, with the remedy; `unit_s` is the unit of the ranges."""
+    fixed = f"the threshold {threshold:g} dBFS" if threshold is not None else ""
+    if not found.ranges:
+        yield (
+            f"no speech found: nothing is above {fixed}; try --silence-thresh auto"
+            if fixed
+            else "no speech found: nothing stands out of the noise; check the recording"
+        )
+    if len(found.ranges) != 1:
+        return
+    duration_s = (found.ranges[0][1] - found.ranges[0][0]) * unit_s
+    whole = duration_s >= source.n_frames / source.sample_rate - 0.001
+    if threshold is not None and whole and found.noise_floor_dbfs > threshold:
+        above = f"noise floor {found.noise_floor_dbfs:.0f} dBFS is above {fixed}"
+        yield f"{above}: no pause can be found; try --silence-thresh auto"
+    elif duration_s > LONG_S:
+        found_none = f"no pause of {min_silence_len_ms} ms found in {duration_s:.0f} s: one chunk"
+        yield f"{found_none}; try a smaller --min-silence-len, or --max-chunk"
+
+
+# -------------------------------------------------------------------------------------------------- find
+def _find_by_activity(source: "PcmSource", min_silence_len_ms: int) -> _Found:
+    activity = find_speech(source, min_silence_len_ms=min_silence_len_ms)
+    return _Found(
+        ranges=[(start, stop) for start, stop in activity.spans.tolist()],
+        powers=activity.powers,
+        cell_frames=float(activity.frame_length),
+        noise_floor_dbfs=activity.noise_floor_dbfs,
+        silence_thresh_dbfs=activity.silence_thresh_dbfs,
+    )
+
+
+def _find_below(source: "PcmSource", min_silence_len_ms: int, threshold: float, seek_step_ms: int) -> _Found:
+    """Do what `pydub.silence.detect_nonsilent` does, by one sum of squares a millisecond."""
+    length_ms = _length_ms(source)
+    sums = _SquareSums.of(source, length_ms)
+    cells = np.unique(np.append(np.arange(0, length_ms, _CELL_MS), length_ms))
+    powers = sums.powers(cells)
+    silent = _silent_windows(sums, min_silence_len_ms, threshold, seek_step_ms)
+    ranges = _between(_silent_ranges(silent, min_silence_len_ms, seek_step_ms), length_ms)
+    cell_frames = source.sample_rate * _CELL_MS / 1000
+    return _Found(ranges, powers, cell_frames, noise_floor(powers, 100 // _CELL_MS), threshold)
+
+
+def _length_ms(source: "PcmSource") -> int:
+    return round(1000 * (float(source.n_frames) / source.sample_rate))  # half to even, as pydub's len()
+
+
+@dataclass(frozen=True, slots=True)
+class _SquareSums:
+    """Exact sums of squares before each millisecond: high * 2^32 + low; `high` is empty up to 16 bits."""
+
+    edges: Integers  # in frames
+    high: Integers
+    low: Integers
+    channels: int
+    full_scale: int
+
+    @classmethod
+    def of(cls, source: "PcmSource", length_ms: int) -> "_SquareSums":
+        edges = (np.arange(length_ms + 1) * (source.sample_rate / 1000.0)).astype(np.int64)
+        wide = source.sample_width == 4
+        low = np.zeros_like(edges)
+        high = np.zeros_like(edges) if wide else edges[:0]
+        position = high_before = low_before = 0
+        for block in source.pcm_blocks():
+            squares = block.reshape(-1).astype(np.int64)
+            squares *= squares
+            first, last = np.searchsorted(edges, [position, position + len(block)], side="right")
+            ends = (edges[first:last] - position) * source.channels - 1
+            if wide:
+                upper = squares >> _LOW_BITS
+                squares &= _LOW
+                high_before = _accumulate(upper, ends, high[first:last], high_before)
+            low_before = _accumulate(squares, ends, low[first:last], low_before)
+            position += len(block)
+        beyond = edges > position  # len() was rounded up: pydub fills with zeros
+        low[beyond] = low_before
+        high[beyond[: len(high)]] = high_before
+        return cls(edges, high, low, source.channels, 1 << (8 * source.sample_width - 1))
+
+    def between(self, starts: Integers, stops: Integers) -> tuple[Integers, Integers, Integers]:
+        """Return the number of values between edges, and high and low (below 2^32) of their squares' sum."""
+        low = self.low[stops] - self.low[starts]
+        high = low >> _LOW_BITS
+        low &= _LOW
+        if len(self.high):
+            high += self.high[stops] - self.high[starts]
+        return (self.edges[stops] - self.edges[starts]) * self.channels, high, low
+
+    def powers(self, cells: Integers) -> NDArray[np.float64]:
+        """Return the mean squares relative to full scale between successive cells (in ms)."""
+        counts, high, low = self.between(cells[:-1], cells[1:])
+        means: NDArray[np.float64] = (high * 2.0**_LOW_BITS + low) / np.maximum(counts, 1)
+        return means / float(self.full_scale) ** 2
+
+
+def _accumulate(squares: Integers, ends: Integers, sums: Integers, before: int) -> int:
+    """Write the running sum at `ends` to `sums`; return the sum of all."""
+    if not len(squares):
+        return before
+    np.cumsum(squares, out=squares)
+    np.add(squares[ends], before, out=sums)
+    return before + int(squares[-1])
+
+
+def _silent_windows(sums: _SquareSums, min_silence_len_ms: int, threshold: float, seek_step_ms: int) -> Integers:
+    """Return the starts in ms of the windows whose RMS, cut to a whole number, is not above the threshold."""
+    last = len(sums.edges) - 1 - min_silence_len_ms
+    if last < 0:
+        return np.zeros(0, np.int64)
+    amplitude = 10 ** (min(threshold, 20.0) / 20) * sums.full_scale
+    limit = (min(math.floor(amplitude), sums.full_scale) + 1) ** 2
+    found = []
+    for first in range(0, last + 1, _WINDOWS * seek_step_ms):  # a long recording has millions of windows
+        starts = np.arange(first, min(first + _WINDOWS * seek_step_ms, last + 1), seek_step_ms)
+        found.append(starts[_is_below(sums, starts, min_silence_len_ms, limit)])
+    if last % seek_step_ms:  # pydub always tests the last window
+        starts = np.array([last])
+        found.append(starts[_is_below(sums, starts, min_silence_len_ms, limit)])
+    return np.concatenate(found)
+
+
+def _is_below(sums: _SquareSums, starts: Integers, length_ms: int, limit: int) -> NDArray[np.bool_]:
+    """Compare without rounding: floor(sqrt(sum / n)) <= t  <=>  sum < n * (floor(t) + 1)^2 = n * limit."""
+    counts, high, low = sums.between(starts, starts + length_ms)
+    below: NDArray[np.bool_] = counts == 0
+    for n in range(max(int(counts.min()), sums.channels), int(counts.max()) + 1, sums.channels):
+        limit_high, limit_low = divmod(n * limit, 1 << _LOW_BITS)
+        below |= (counts == n) & ((high < limit_high) | ((high == limit_high) & (low < limit_low)))
+    return below
+
+
+def _silent_ranges(starts: Integers, min_silence_len_ms: int, seek_step_ms: int) -> list[Range]:
+    """Join windows that follow one another at the step, or overlap."""
+    if not len(starts):
+        return []
+    ahead = np.diff(starts)
+    breaks = (ahead != seek_step_ms) & (ahead > min_silence_len_ms)
+    first = starts[np.append(True, breaks)]
+    last = starts[np.append(breaks, True)] + min_silence_len_ms
+    return list(zip(first.tolist(), last.tolist(), strict=True))
+
+
+def _between(silences: list[Range], length: int) -> list[Range]:
+    if silences == [(0, length)]:
+        return []
+    edges = [0, *(edge for silence in silences for edge in silence), length]
+    ranges = list(zip(edges[::2], edges[1::2], strict=True))
+    if silences and silences[0][0] == 0:
+        ranges.pop(0)
+    if silences and silences[-1][1] == length:
+        ranges.pop()
+    return ranges
+
+
+# ------------------------------------------------------------------------------------------------- shape
+def _keep_silence(ranges: list[Range], keep: int, length: int) -> list[Range]:
+    """Widen each range by `keep`; where two would overlap they meet in the middle."""
+    starts = [start - keep for start, _ in ranges]
+    stops = [stop + keep for _, stop in ranges]
+    for k in range(1, len(ranges)):
+        if starts[k] < stops[k - 1]:
+            starts[k] = stops[k - 1] = (stops[k - 1] + starts[k]) // 2
+    return [(max(a, 0), min(b, length)) for a, b in zip(starts, stops, strict=True)]
+
+
+def _merge_short(cuts: list[Range], shortest: float) -> list[Range]:
+    """Merge with the nearer neighbor, the shortest chunk first, until none is too short or one is left."""
+    cuts = list(cuts)
+    while len(cuts) > 1:
+        k = min(range(len(cuts)), key=lambda i: cuts[i][1] - cuts[i][0])
+        if cuts[k][1] - cuts[k][0] >= shortest:
+            break
+        before = cuts[k][0] - cuts[k - 1][1] if k else math.inf
+        after = cuts[k + 1][0] - cuts[k][1] if k + 1 < len(cuts) else math.inf
+        first = k - 1 if before <= after else k
+        cuts[first : first + 2] = [(cuts[first][0], cuts[first + 1][1])]
+    return cuts
+
+
+def _cut_long(cuts: list[Range], found: _Found, sample_rate: int, min_chunk_ms: int, max_chunk_ms: int) -> list[Range]:
+    longest = max(int(max_chunk_ms * sample_rate / 1000), 1)
+    shortest = int(min_chunk_ms * sample_rate / 1000)
+    width = max(round(_QUIET_S * sample_rate / found.cell_frames), 1)
+    sums = np.concatenate([[0.0], np.cumsum(found.powers, dtype=np.float64)])
+    smooth = sums[width:] - sums[:-width] if len(sums) > width else np.zeros(0)
+    pieces: list[Range] = []
+    waiting = cuts[::-1]
+    while waiting:
+        start, stop = waiting.pop()
+        length = stop - start
+        if length <= longest:
+            pieces.append((start, stop))
+            continue
+        margin = min(max(shortest, length // 4), length // 2)
+        inside = np.ceil(np.array([start + margin, stop - margin]) / found.cell_frames - width / 2).astype(int)
+        view = smooth[max(inside[0], 0) : max(inside[1], 0)]
+        middle = (start + stop) // 2
+        cut = int((max(inside[0], 0) + view.argmin() + width / 2) * found.cell_frames) if len(view) else middle
+        cut = min(max(cut, start + margin, start + 1), stop - max(margin, 1))
+        waiting += [(cut, stop), (start, cut)]
+    return pieces

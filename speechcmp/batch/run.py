@@ -1,0 +1,281 @@
+"""A manifest into result lines: on one core or many, interrupted and resumed, whatever single files do.
+
+::
+
+    Manifest ─► rows not in the results yet ─► tasks ─► workers ─► records ─► ResultFile
+
+A resumed run first gives every row its content key (both files, parameters, version). Records with such a key
+are kept, under the row's present name; all others go, and rows without a record are scored.
+"""
+
+import functools
+import uuid
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechcmp.audio.recording import Recording
+from speechcmp.audio.url import without_secrets
+from speechcmp.batch.copies import Copies, find_copies
+from speechcmp.batch.manifest import Manifest, Row
+from speechcmp.batch.results import ResultFile
+from speechcmp.batch.schedule import run_rows
+from speechcmp.batch.worker import Failure, Scored, key_rows, record_of, score_rows
+from speechcmp.comparison.compare import CompareParams, compare
+from speechcmp.errors import AudioError
+from speechcmp.parallel.processes import Workers
+
+_MISSING = -1
+
+
+class Known(NamedTuple):
+    """A row whose record was there before."""
+
+    row: Row
+    record: dict[str, Any]
+
+
+Outcome = Known | Scored | Failure
+
+
+def check_params(params: CompareParams) -> None:
+    """Find out before a long run what every row would fail of.
+
+    Raises
+    ------
+    ParameterError
+        A parameter is out of range.
+    """
+    time_s = np.arange(16_000) / 16_000
+    sound = Recording((0.1 * np.sin(3000 * time_s + 20 * np.sin(9 * time_s))).astype(np.float32), 16_000)
+    with suppress(AudioError):
+        compare(sound, sound, params=params)
+
+
+class Batch:
+    """One run over a manifest.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Checked before; read up to four times.
+    results : ResultFile, optional
+        Where records go; what is there already is used.
+    params : CompareParams
+    limit : int, optional
+        Score only the first rows of the manifest.
+    ordered : bool
+        Keep the results in the manifest's order.
+    copies : bool
+        Say in each record of what the take is a copy, of its reference or an earlier row's take; looked for
+        before anything is scored.
+
+    Attributes
+    ----------
+    n_dropped : int
+        Records that were there and are of no row of the manifest, with these parameters.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        results: ResultFile | None,
+        *,
+        params: CompareParams,
+        limit: int | None = None,
+        ordered: bool = True,
+        copies: bool = False,
+    ) -> None:
+        self.n_dropped = 0
+        self._copies: Copies | None = {} if copies else None
+        self._manifest = manifest
+        self._results = results
+        self._params = params
+        self._limit = limit
+        self._ordered = ordered
+        self._positions: array[int] | None = None  # of each row's record, where records were there before
+
+    @property
+    def kept(self) -> Path | None:
+        """Where the results that were there are, if this run had to change them and kept them."""
+        return self._results.kept if self._results else None
+
+    def run(
+        self,
+        workers: Workers,
+        *,
+        stopped: Callable[[], bool] = lambda: False,
+        looked: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[Outcome]:
+        """Score what is missing.
+
+        Parameters
+        ----------
+        workers : Workers
+        stopped : callable
+            Asked now and then: no row is begun any more then, and what is under way is finished and kept.
+        looked : callable
+            Told now and then how many rows have been searched for copies.
+
+        Yields
+        ------
+        Known, Scored or Failure
+            One a row; a scored row's record is in the results by then.
+
+        Raises
+        ------
+        SpeechcmpError
+            The results can't be written.
+        """
+        if self._copies is not None:
+            self._copies = find_copies(self._manifest.first(self._limit), workers, stopped=stopped, looked=looked)
+            if stopped():
+                return
+        index = _Index(self._results) if self._results else None
+        if index is not None and len(index):
+            yield from self._keep_known(index, workers, stopped)
+            if stopped():
+                return
+        yield from self._score_missing(workers, stopped)
+        self._put_in_order()
+
+    def _score_missing(self, workers: Workers, stopped: Callable[[], bool]) -> Iterator[Outcome]:
+        copies = self._copies is not None
+        function = functools.partial(score_rows, params=self._params, run=uuid.uuid4().hex, copies=copies)
+        positions = self._positions
+        rows: Iterator[Row] = iter(self._manifest.first(self._limit))
+        if positions is not None:
+            rows = (row for row in rows if positions[row.number - 1] == _MISSING)
+        done = run_rows(rows, function, workers, lost=_lost, ordered=self._ordered, stopped=stopped)
+        for row, scored in done:
+            outcome = scored
+            if isinstance(scored, Scored) and self._copies is not None:
+                outcome = Scored(row, self._record(row, scored.record))
+            if self._results is not None and isinstance(outcome, Scored):
+                position = self._results.append(outcome.record)
+                if positions is not None:
+                    positions[row.number - 1] = position
+            yield outcome
+
+    def _keep_known(self, index: "_Index", workers: Workers, stopped: Callable[[], bool]) -> Iterator[Known]:
+        """Find each row's record, and rewrite the results if they are not just these."""
+        assert self._results is not None  # noqa: S101 - it has an index
+        positions = array("q")
+        renamed = False
+        function = functools.partial(key_rows, params=self._params, copies=self._copies is not None)
+        for row, key in run_rows(self._manifest, function, workers, lost=lambda _: None, stopped=stopped):
+            position = index.take(key) if key else _MISSING
+            positions.append(position)
+            if position == _MISSING:
+                continue
+            old = self._results.read(position)
+            record = self._record(row, old)
+            renamed = renamed or not _same_words(old, record)
+            if self._limit is None or row.number <= self._limit:
+                yield Known(row, record)
+        if stopped():  # the rows after this one are not known
+            return
+        self.n_dropped = len(index) - len(np.unique(_found(positions)))
+        self._positions = positions
+        if renamed or self.n_dropped or self._results.other_layout or not self._are_in_place():
+            self._rewrite()
+
+    def _are_in_place(self) -> bool:
+        """Say whether the results are one record a row, in the rows' order if that is wanted."""
+        found = _found(self._positions) if self._positions else np.empty(0, np.int64)
+        if not self._ordered:
+            return len(np.unique(found)) == len(found)
+        return bool((np.diff(found) > 0).all())
+
+    def _put_in_order(self) -> None:
+        if self._positions is not None and not self._are_in_place():
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        results, positions = self._results, self._positions
+        assert results is not None  # noqa: S101 - there are positions in it
+        assert positions is not None  # noqa: S101
+        results.rewrite(self._records(results, positions), keep_old=bool(self.n_dropped))
+        there = (number for number, position in enumerate(positions) if position != _MISSING)
+        for number, found in zip(there, results.find_all(), strict=True):
+            positions[number] = found.position
+
+    def _records(self, results: ResultFile, positions: "array[int]") -> Iterator[dict[str, Any]]:
+        for row in self._manifest:
+            position = positions[row.number - 1]
+            if position != _MISSING:
+                yield self._record(row, results.read(position))
+
+    def _record(self, row: Row, values: dict[str, Any]) -> dict[str, Any]:
+        looked_at = self._limit is None or row.number <= self._limit  # what lies beyond keeps what was found before
+        if self._copies is not None and looked_at:
+            values = {**values, "copy": self._copies.get(row.number)}
+        return record_of(row, values)
+
+
+def _found(positions: "array[int]") -> NDArray[np.int64]:
+    """Return the positions of records that are there; as an array, for millions of them."""
+    every: NDArray[np.int64] = np.array(positions, np.int64)
+    return np.delete(every, every == _MISSING)
+
+
+def _lost(row: Row) -> Failure:
+    name = without_secrets(row.take)
+    return Failure(row, name, f"{name}: the worker was killed, and killed again; check the file and the memory")
+
+
+def _same_words(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Compare as text: a table has no other."""
+    if old.keys() != new.keys():
+        return False
+    return all(old[name] == new[name] or _text(old[name]) == _text(new[name]) for name in new)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+class _Index:
+    """The records of a file by their key: 16 bytes a record."""
+
+    def __init__(self, results: ResultFile) -> None:
+        self._results = results
+        hashes, positions = array("q"), array("q")
+        self._n_found = 0
+        for found in results.find_all():
+            self._n_found += 1
+            if found.key is not None:
+                hashes.append(_hash(found.key))
+                positions.append(found.position)
+        unsorted = np.frombuffer(hashes, np.int64) if hashes else np.empty(0, np.int64)
+        order = np.argsort(unsorted, kind="stable")
+        self._hashes = unsorted[order]
+        self._positions = np.frombuffer(positions, np.int64)[order] if positions else order
+        self._n_taken: dict[int, int] = {}  # of keys that several records have
+
+    def __len__(self) -> int:
+        return self._n_found
+
+    def take(self, key: str) -> int:
+        """Return the position of a record with this key, another one each time while there are some."""
+        wanted = _hash(key)
+        first, stop = (int(np.searchsorted(self._hashes, wanted, side)) for side in ("left", "right"))
+        if stop - first > 1:
+            n_taken = self._n_taken.get(first, 0)
+            self._n_taken[first] = n_taken + 1
+            first = min(first + n_taken, stop - 1)
+        if first == stop or self._results.read(position := int(self._positions[first]))["key"] != key:
+            return _MISSING
+        return position
+
+
+def _hash(key: str) -> int:
+    try:
+        return int(key[:16], 16) - (1 << 63)
+    except ValueError:
+        return 0

@@ -1,0 +1,291 @@
+"""Records as rows of a table: their columns, and Parquet shards in a folder.
+
+A shard is written under another name and gets its own when it is whole, so a reader of the folder (every
+``*.parquet`` in it) never sees half of one.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from speechcmp.batch.manifest import import_parquet
+from speechcmp.errors import ParameterError, SpeechcmpError
+
+Record = dict[str, Any]
+
+LABELS = ("id", "reference", "take")
+CHUNKS = "chunk_list"
+KEY = "key"
+COPY = "copy"
+_COPY_COLUMNS = {
+    "copy_of": "of",
+    "copy_id": "id",
+    "copy_path": "path",
+    "copy_offset_s": "offset_s",
+    "copy_confidence": "confidence",
+}
+_COPY_NUMBERS = ("copy_offset_s", "copy_confidence")
+_WHOLE_NUMBERS = frozenset({"chunks", "missing", "extra"})
+_SHARD_ROWS = 5000
+_SHARD_S = 60.0  # of work that a kill may cost
+_ROW_BITS = 32
+
+
+class Found(NamedTuple):
+    """A record in a file, `key` None if it is damaged."""
+
+    position: int
+    key: str | None
+
+
+def write_error(path: Path, error: OSError) -> SpeechcmpError:
+    """Make the error of a result file that can't grow."""
+    return SpeechcmpError(
+        f"{path}: can't be written ({error.strerror or error}); what is there is whole: "
+        "make room, and run again with --resume"
+    )
+
+
+def free_name(path: Path) -> Path:
+    """Return a name beside `path`, with .old at its end, that nothing has."""
+    names = (path.with_name(f"{path.name}.old{number or ''}") for number in count())
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def _remove_shards(folder: Path) -> None:
+    """Remove a folder of shards, but for what others have put there."""
+    for shard in folder.glob("part-*.parquet"):
+        shard.unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring new names in a folder to the disk, where the system can."""
+    if os.name == "posix":
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+# ------------------------------------------------------------------------------------------------- tables
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of a table of records: the manifest's, and those of a result, maybe with copies."""
+
+    carried: tuple[str, ...]
+    overall: tuple[str, ...]
+    copies: bool = False
+
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        return (*self.overall, CHUNKS, *(_COPY_COLUMNS if self.copies else ()), KEY)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*LABELS, *self.carried, *self.own_columns)
+
+    @classmethod
+    def of(cls, columns: list[str]) -> "Layout":
+        """Read a table's header; ValueError if it is none of ours."""
+        end = columns.index(CHUNKS)
+        start = columns.index("distance")
+        layout = cls(tuple(columns[len(LABELS) : start]), tuple(columns[start:end]), "copy_of" in columns[end:])
+        if layout.columns != tuple(columns):
+            raise ValueError(columns)
+        return layout
+
+
+def flat(record: Record, layout: Layout) -> Record:
+    """Turn a record into a row; what is not known is None."""
+    return {
+        **{column: record.get(column) for column in (*LABELS, *layout.carried)},
+        **{column: record["overall"].get(column) for column in layout.overall},
+        CHUNKS: json.dumps(record["chunks"], separators=(",", ":")),
+        **({column: (record[COPY] or {}).get(name) for column, name in _COPY_COLUMNS.items()} if layout.copies else {}),
+        KEY: record[KEY],
+    }
+
+
+def nested(row: Mapping[str, Any], layout: Layout) -> Record:
+    """Turn a row, of text or of numbers, back into a record; ValueError if it is damaged."""
+    return {
+        **{column: row[column] for column in (*LABELS, *layout.carried)},
+        "overall": {column: _number(column, row[column]) for column in layout.overall},
+        "chunks": json.loads(row[CHUNKS]),
+        **({COPY: _copy(row)} if layout.copies else {}),
+        KEY: row[KEY],
+    }
+
+
+def _copy(row: Mapping[str, Any]) -> Record | None:
+    if not row["copy_of"]:
+        return None
+    cells = {column: float(row[column]) if column in _COPY_NUMBERS else row[column] for column in _COPY_COLUMNS}
+    return {
+        name: cells[column] or None if column == "copy_id" else cells[column] for column, name in _COPY_COLUMNS.items()
+    }
+
+
+def _number(column: str, value: Any) -> int | float | None:  # noqa: ANN401 - a cell
+    if value is None or value == "":
+        return None
+    return int(value) if column in _WHOLE_NUMBERS else float(value)
+
+
+# ------------------------------------------------------------------------------------------------- shards
+
+
+class _Loaded(NamedTuple):
+    number: int
+    rows: list[Record]
+
+
+class ShardFolder:
+    """Records as Parquet files in a folder; see `speechcmp.batch.results.ResultFile`."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._parquet = import_parquet()
+        self.path = path
+        self.kept: Path | None = None
+        self._layout = layout
+        self._waiting: list[Record] = []
+        self._last: _Loaded | None = None
+        if path.is_file():
+            raise ParameterError(f"{path}: Parquet results are a folder of shards; remove or rename the file")
+        self._settle()
+        path.mkdir(exist_ok=True)
+        for shard in path.glob("part-*.parquet"):
+            self._check(shard)
+        self._n_shards = max((_number_of(shard) + 1 for shard in path.glob("part-*.parquet")), default=0)
+        self._written_at = time.monotonic()
+
+    def _check(self, shard: Path) -> None:
+        from pyarrow import ArrowException  # noqa: PLC0415 - an extra
+
+        try:
+            _number_of(shard)
+            Layout.of(self._parquet.read_schema(shard).names)
+        except (ArrowException, ValueError, OSError) as error:
+            raise ParameterError(f"{shard}: is damaged, or no shard of results; move it away, and resume") from error
+
+    @property
+    def other_layout(self) -> bool:
+        """Whether a shard has other columns than those to come."""
+        names = (self._parquet.read_schema(shard).names for shard in sorted(self.path.glob("part-*.parquet")))
+        return any(tuple(columns) != self._layout.columns for columns in names)
+
+    def append(self, record: Record) -> int:
+        """Add a record; a shard of them is written when it is large, or a minute old."""
+        position = (self._n_shards << _ROW_BITS) + len(self._waiting)
+        self._waiting.append(flat(record, self._layout))
+        if len(self._waiting) >= _SHARD_ROWS or time.monotonic() - self._written_at > _SHARD_S:
+            self._flush()
+        return position
+
+    def find_all(self) -> Iterator[Found]:
+        """Go through all records."""
+        for shard in sorted(self.path.glob("part-*.parquet")):
+            base = _number_of(shard) << _ROW_BITS
+            for row, key in enumerate(self._parquet.read_table(shard, columns=[KEY])[KEY].to_pylist()):
+                yield Found(base + row, key)
+
+    def read(self, position: int) -> Record:
+        """Return the record at a position."""
+        number, row = position >> _ROW_BITS, position & ((1 << _ROW_BITS) - 1)
+        if number == self._n_shards:
+            return nested(self._waiting[row], self._layout)
+        if self._last is None or self._last.number != number:
+            table = self._parquet.read_table(self.path / _name(number))
+            layout = Layout.of(table.column_names)
+            self._last = _Loaded(number, [nested(cells, layout) for cells in table.to_pylist()])
+        return self._last.rows[row]
+
+    def rewrite(self, records: Iterable[Record], *, keep_old: bool) -> None:
+        """Put these in place of all that is there."""
+        self._flush()
+        shutil.rmtree(self._new, ignore_errors=True)
+        new = ShardFolder(self._new, self._layout)
+        for record in records:
+            new.append(record)
+        new.close()
+        old = free_name(self.path)
+        self.path.rename(old)
+        self._settle()
+        self.kept = old if keep_old else self.kept
+        if not keep_old:
+            _remove_shards(old)
+        self._n_shards, self._last = new._n_shards, None
+
+    def close(self) -> None:
+        """Write what waits."""
+        self._flush()
+
+    @property
+    def _new(self) -> Path:
+        return self.path.with_name(f".{self.path.stem}-new.parquet")
+
+    def _settle(self) -> None:
+        """Put the rewritten folder in its place: it is whole if the old one is out of the way."""
+        if self.path.exists() or not self._new.exists():
+            return
+        self._new.rename(self.path)
+        sync_folder(self.path.parent)
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        partial = self.path / ".part"
+        try:
+            self._parquet.write_table(self._table(), partial)
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            partial.replace(self.path / _name(self._n_shards))
+            sync_folder(self.path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise write_error(self.path, error) from error
+        self._n_shards += 1
+        self._waiting = []
+        self._written_at = time.monotonic()
+
+    def _table(self) -> Any:  # noqa: ANN401 - pyarrow has no annotations
+        import pyarrow as pa  # noqa: PLC0415 - an extra
+
+        layout = self._layout
+        types = {
+            **dict.fromkeys(layout.columns, pa.string()),
+            **{name: pa.int64() if name in _WHOLE_NUMBERS else pa.float64() for name in layout.overall},
+            **{name: pa.float64() for name in _COPY_NUMBERS if layout.copies},
+        }
+        columns = {
+            name: [_as_text(row[name]) if kind == pa.string() else row[name] for row in self._waiting]
+            for name, kind in types.items()
+        }
+        return pa.table(columns, schema=pa.schema(list(types.items())))
+
+
+def _as_text(value: Any) -> str | None:  # noqa: ANN401 - any carried value
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair has no UTF-8
+
+
+def _name(number: int) -> str:
+    return f"part-{number:06d}.parquet"
+
+
+def _number_of(shard: Path) -> int:
+    return int(shard.stem.removeprefix("part-"))

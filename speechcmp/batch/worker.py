@@ -1,0 +1,241 @@
+"""What a worker does with rows of a manifest: every recording read and prepared once, every pair compared.
+
+Prepared recordings are kept, the latest used ones, up to a number of bytes: rows come grouped by reference.
+"""
+
+import hashlib
+import io
+import os
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from functools import cache
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from speechcmp.audio.recording import Recording, load_recording
+from speechcmp.audio.url import is_url, read_url, without_secrets
+from speechcmp.batch.manifest import Row
+from speechcmp.comparison.compare import CompareParams, Prepared, compare_prepared, prepare
+from speechcmp.comparison.serialize import brief_values
+from speechcmp.errors import SpeechcmpError
+from speechcmp.scoring.model import load_model
+
+_CACHE_BYTES = 16 << 20  # of prepared recordings, in each worker: full, and so level, after a few hundred
+_CACHE_ENTRIES = 20_000  # failures weigh nothing
+_PAIR = 2  # are kept however large: the next row may have the same reference
+
+Signature = tuple[int, int, int] | str | None
+
+
+class Scored(NamedTuple):
+    """A row and its record: what the manifest says, ``overall``, ``chunks`` and ``key``."""
+
+    row: Row
+    record: dict[str, Any]
+
+
+class Failure(NamedTuple):
+    """A row that could not be scored: the file that is to blame, and the error it gives by itself."""
+
+    row: Row
+    file: str
+    reason: str
+
+
+class Done(NamedTuple):
+    """What became of some rows, in their order, and how long it took."""
+
+    outcomes: list[Any]
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Side:
+    """A file as it was when it was read."""
+
+    signature: Signature
+    sha1: bytes
+    prepared: Prepared | None
+    reason: str
+    n_bytes: int
+
+
+def record_of(row: Row, values: dict[str, Any]) -> dict[str, Any]:
+    """Put a row's own words before what was worked out: ``overall``, ``chunks``, maybe ``copy``, and ``key``."""
+    return {
+        "id": row.id,
+        "reference": row.reference,
+        "take": row.take,
+        **row.carried,
+        "overall": values["overall"],
+        "chunks": values["chunks"],
+        **({"copy": values["copy"]} if "copy" in values else {}),
+        "key": values["key"],
+    }
+
+
+def score_rows(rows: list[Row], params: CompareParams, run: str = "", *, copies: bool = False) -> Done:
+    """Score rows, `copies` if copies are looked for; nothing that a file does is raised.
+
+    What a URL gave is kept for one `run` only: whether it has changed since can't be seen without reading it.
+    """
+    started = time.perf_counter()
+    made_by = _made_by(params, copies=copies)
+    outcomes = [_score(row, params, made_by, run) for row in rows]
+    return Done(outcomes, time.perf_counter() - started)
+
+
+def key_rows(rows: list[Row], params: CompareParams, *, copies: bool = False) -> Done:
+    """Work out the rows' content keys without scoring them; None where a file can't be read."""
+    started = time.perf_counter()
+    made_by = _made_by(params, copies=copies)
+    digests: dict[str, bytes | None] = {}
+    for row in rows:
+        for path in (row.reference_path, row.take_path):
+            if path not in digests:
+                digests[path] = _sha1(path)
+    keys: list[str | None] = []
+    for row in rows:
+        ours, theirs = digests[row.reference_path], digests[row.take_path]
+        keys.append(content_key(ours, theirs, made_by) if ours and theirs else None)
+    return Done(keys, time.perf_counter() - started)
+
+
+def content_key(reference_sha1: bytes, take_sha1: bytes, made_by: bytes) -> str:
+    """Name a result by all it depends on."""
+    return hashlib.sha1(reference_sha1 + take_sha1 + made_by, usedforsecurity=False).hexdigest()
+
+
+def _made_by(params: CompareParams, *, copies: bool) -> bytes:
+    # What a model was fitted to, and when, changes no score.
+    model = replace(params.model or load_model(), fitted={}).to_json()
+    parts = (_version(), sorted(asdict(replace(params, model=None)).items()), model)
+    text = repr((*parts, "copies") if copies else parts)
+    return hashlib.sha1(text.encode(), usedforsecurity=False).digest()
+
+
+@cache
+def _version() -> str:
+    return version("speechcmp")
+
+
+def _score(row: Row, params: CompareParams, made_by: bytes, run: str) -> Scored | Failure:
+    name = without_secrets(row.reference)
+    try:
+        reference = _CACHE.side(row.reference_path, name, params, made_by, run)
+        if reference.prepared is None:
+            return Failure(row, name, reference.reason)
+        name = without_secrets(row.take)
+        take = _CACHE.side(row.take_path, name, params, made_by, run)
+        if take.prepared is None:
+            return Failure(row, name, take.reason)
+        result = compare_prepared(reference.prepared, take.prepared, params=params)
+        values = brief_values(result)
+    except Exception as error:  # noqa: BLE001 - whatever one pair does, the others are worth having
+        return Failure(row, name, _reason(name, error))
+    values["key"] = content_key(reference.sha1, take.sha1, made_by)
+    return Scored(row, record_of(row, values))
+
+
+def _reason(name: str, error: Exception) -> str:
+    return str(error) if isinstance(error, SpeechcmpError) else f"{name}: {type(error).__name__}: {error}"
+
+
+def _read(path: str, name: str, params: CompareParams, signature: Signature) -> _Side:
+    try:
+        sha1, recording = read_recording(path, name)
+        prepared = prepare(recording, params)
+    except Exception as error:  # noqa: BLE001 - as above
+        return _Side(signature, b"", None, _reason(name, error), 0)
+    return _Side(signature, sha1, prepared, "", _count_bytes(prepared))
+
+
+def read_recording(path: str, name: str) -> tuple[bytes, Recording]:
+    """Return the SHA-1 of a file or URL and what it holds; raises as `load_recording` and `read_url`."""
+    if is_url(path):
+        data = read_url(path)
+        return _digest(data), load_recording(io.BytesIO(data), mono=False, name=name)
+    # The hash before the samples: of a file that changes in between, the next run takes notice.
+    sha1 = _sha1(path) or b""
+    return sha1, load_recording(path, mono=False, name=name)
+
+
+def _count_bytes(value: object) -> int:
+    """Count the bytes of the arrays in a prepared recording."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, tuple | list):
+        return sum(_count_bytes(item) for item in value)
+    return sum(_count_bytes(getattr(value, item.name)) for item in fields(value)) if is_dataclass(value) else 0
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha1(data, usedforsecurity=False).digest()
+
+
+def _sha1(path: str) -> bytes | None:
+    try:
+        if is_url(path):
+            return _digest(read_url(path))
+        with open(path, "rb") as file:  # noqa: PTH123 - a million rows
+            return hashlib.file_digest(file, "sha1").digest()
+    except (OSError, SpeechcmpError):
+        return None
+
+
+def signature_of(path: str, run: str) -> Signature:
+    """Return what changes when a file does, and with every run for a URL; None without a file."""
+    if is_url(path):
+        return run
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a million rows
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+class SideCache:
+    """The recordings used last, up to `max_bytes` or two; a file that has changed since is read again.
+
+    Threads may share it. Two that want a recording at once may both read it.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._n_bytes = 0
+        self._sides: OrderedDict[tuple[str, str, bytes], _Side] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def side(self, path: str, name: str, params: CompareParams, made_by: bytes, run: str = "") -> _Side:
+        """Return a recording, read if need be; `made_by` stands for the parameters."""
+        key = (path, name, made_by)
+        signature = signature_of(path, run)
+        with self._lock:
+            side = self._sides.get(key)
+            if side is not None and side.signature == signature:
+                self._sides.move_to_end(key)
+                return side
+        side = _read(path, name, params, signature)
+        with self._lock:
+            self._keep(key, side)
+        return side
+
+    def _keep(self, key: tuple[str, str, bytes], side: _Side) -> None:
+        replaced = self._sides.pop(key, None)
+        self._n_bytes += side.n_bytes - (replaced.n_bytes if replaced else 0)
+        self._sides[key] = side
+        while len(self._sides) > _PAIR and (self._n_bytes > self._max_bytes or len(self._sides) > _CACHE_ENTRIES):
+            self._n_bytes -= self._sides.popitem(last=False)[1].n_bytes
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._sides.clear()
+            self._n_bytes = 0
+
+
+_CACHE = SideCache(_CACHE_BYTES)

@@ -1,0 +1,396 @@
+"""Reference and take to a `Comparison`: which chunk was said where, and how far apart they sound.
+
+::
+
+    Recording ─► prepare ─► Prepared (one loudness, chunks, features) ─┐
+    Recording ─► prepare ─► Prepared ──────────────────────────────────┴─► compare_prepared ─► Comparison
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechcmp.audio.recording import Recording, mix_down, resample
+from speechcmp.audio.segment import SplitParams, segment
+from speechcmp.comparison.align import Alignment, AlignParams, ChunkMatch, FrameRange, Speech, Track, align_speech
+from speechcmp.comparison.mismatch import find_mismatches, local_costs
+from speechcmp.comparison.result import ChunkPair, Comparison, DistanceMatrix, Side, Span
+from speechcmp.dtw.fast_dtw import fastdtw_distance
+from speechcmp.dtw.warp import WarpingPath, dtw_distance, dtw_distances, dtw_path
+from speechcmp.errors import ParameterError
+from speechcmp.features.mfcc import Features, frame_levels, log_mel_bands, speech_frames
+from speechcmp.features.prosody import ProsodyTrace, compare_prosody, trace
+from speechcmp.features.recipes import RECIPES, Recipe, extract_features, features_of_bands, find_recipe
+from speechcmp.scoring.impostors import HOP_S, SCORE_BANDS, measure_chunk
+from speechcmp.scoring.model import MISSING, Score, ScoreModel, combine, score
+
+_ALIGNMENT = AlignParams()
+_MARGIN_FRAMES = 5  # soft beginnings and endings of speech
+
+
+@dataclass(frozen=True, slots=True)
+class CompareParams:
+    """How two recordings are compared.
+
+    Attributes
+    ----------
+    recipe : str
+        Features and frame distance, see `speechcmp.features.mfcc.RECIPES`.
+    by : {"time", "index"}
+        Which stretch of the take belongs to a chunk of the reference: the one in which the same is said,
+        or the take's chunk of the same number.
+    dtw : {"exact", "fastdtw"}
+        Exact warping, or the fastdtw package's approximation.
+    band : float or None
+        Sakoe-Chiba band of the chunks' warping, a fraction of the longer side.
+    split : SplitParams
+        How both recordings are brought to one loudness and split.
+    details : {"scores", "all", "pitch"}
+        Distances and scores alone; with the worst stretches and prosody; and with pitch, which takes librosa
+        and its seconds of start-up.
+    model : ScoreModel or None
+        How differences become points; the shipped one by default.
+    """
+
+    recipe: str = "default"
+    by: Literal["time", "index"] = "time"
+    dtw: Literal["exact", "fastdtw"] = "exact"
+    band: float | None = None
+    split: SplitParams = field(default_factory=SplitParams)
+    details: Literal["scores", "all", "pitch"] = "all"
+    model: ScoreModel | None = None
+
+    def __post_init__(self) -> None:
+        choices = {"by": ("time", "index"), "dtw": ("exact", "fastdtw"), "details": ("scores", "all", "pitch")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ParameterError(f"{name}: {getattr(self, name)!r} is unknown; choose one of {', '.join(allowed)}")
+        if self.band is not None and not 0 < self.band <= 1:
+            raise ParameterError(f"band: {self.band} is out of range; give a fraction of the longer side, up to 1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A recording with all that a comparison needs of it, worked out once.
+
+    Attributes
+    ----------
+    recording : Recording
+        At one loudness.
+    chunks : tuple of Span
+    speech : Speech
+        For the alignment. Its track has the features of the whole recording, by the recipe that aligns and,
+        unless it works on single chunks, compares; the level of each frame; the chunks in frames.
+    spoken : bool, shape (n_frames,)
+        Speech and 50 ms around it: what takes part in a distance, if the recipe leaves pauses out.
+    bands : float32, shape (n_frames, 40)
+        What scores are worked out from; see `speechcmp.scoring.impostors.measure_bands`.
+    prosody : ProsodyTrace or None
+        If details are asked for.
+    warnings : tuple of str
+    """
+
+    recording: Recording
+    chunks: tuple[Span, ...]
+    speech: Speech
+    spoken: NDArray[np.bool_]
+    bands: Features
+    prosody: ProsodyTrace | None
+    warnings: tuple[str, ...]
+
+
+def compare(reference: Recording, take: Recording, *, params: CompareParams | None = None) -> Comparison:
+    """Compare a take with its reference, chunk by chunk.
+
+    Parameters
+    ----------
+    reference, take : Recording
+        Any rates and channels.
+    params : CompareParams, optional
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    AudioError
+        A recording is silent, or has no speech that stands out from its noise.
+    ParameterError
+        A parameter is out of range.
+    """
+    params = params or CompareParams()
+    return compare_prepared(prepare(reference, params), prepare(take, params), params=params)
+
+
+def prepare(recording: Recording, params: CompareParams) -> Prepared:
+    """Bring a recording to one loudness, split it, and extract its features; see `Prepared`."""
+    find_recipe(params.recipe)
+    _check_samples(recording)
+    split = segment(recording, params.split)
+    rate = recording.sample_rate
+    chunks = tuple(Span(chunk.start / rate, chunk.stop / rate) for chunk in split.chunks)
+    recipe = _whole_recipe(params)
+    mono = resample(mix_down(split.source), recipe.sample_rate)
+    levels = frame_levels(mono.samples, recipe.mfcc.hop_length)
+    # One spectrum for both: recipes for whole recordings share the score's windows.
+    ours, bands = log_mel_bands(mono.samples, recipe.sample_rate, [recipe.mfcc, SCORE_BANDS])
+    features = features_of_bands(ours, levels, recipe)
+    is_speech = speech_frames(levels)
+    track = Track(features, is_speech, [_frames(chunk, recipe, len(features)) for chunk in chunks])
+    prosody = None if params.details == "scores" else trace(mono, pitch=params.details == "pitch")
+    spoken = _widen(is_speech, _MARGIN_FRAMES)
+    speech = Speech.of(track, _ALIGNMENT)
+    return Prepared(split.source, chunks, speech, spoken, bands, prosody, split.warnings)
+
+
+def _check_samples(recording: object) -> None:
+    if not isinstance(recording, Recording):
+        kind = type(recording).__name__
+        raise ParameterError(f"{recording!s:.60}: must be a Recording, given {kind}; load_recording(path) reads one")
+    if not np.isfinite(recording.samples.sum(dtype=np.float64)):
+        raise ParameterError(f"{recording.name}: some samples are not finite (NaN or infinite); cut or mend them first")
+
+
+def _widen(mask: NDArray[np.bool_], n_frames: int) -> NDArray[np.bool_]:
+    reach = np.convolve(mask, np.ones(2 * n_frames + 1))[n_frames : n_frames + len(mask)]
+    widened: NDArray[np.bool_] = reach > 0.5
+    return widened
+
+
+def _whole_recipe(params: CompareParams) -> Recipe:
+    recipe = find_recipe(params.recipe)
+    return RECIPES["default"] if recipe.per_chunk else recipe
+
+
+def compare_prepared(reference: Prepared, take: Prepared, *, params: CompareParams) -> Comparison:
+    """Compare as `compare` does, with what `prepare` made of both recordings with the same `params`."""
+    recipe = _whole_recipe(params)
+    if params.by == "index":
+        alignment = _by_index(reference, take)
+    else:
+        alignment = align_speech(reference.speech, take.speech, params=_ALIGNMENT)
+    places = [_place(reference, take, match) for match in alignment.matches]
+    pairs = tuple(_pairs(reference, take, places, params))
+    matched = [pair for pair in pairs if pair.take is not None]
+    extra = tuple(_span(found, recipe, take) for found in alignment.extra)
+    repeated = tuple((found.index, _span(found.take, recipe, take)) for found in alignment.repeated)
+    return Comparison(
+        recipe=params.recipe,
+        reference=_side(reference),
+        take=_side(take),
+        pairs=pairs,
+        extra=extra,
+        repeated=repeated,
+        distance=_weighted_distance(matched) if matched else _whole_distance(reference, take, params),
+        tempo=_tempo([place for place in places if place.span]),
+        score=_overall_score(pairs, [*extra, *(span for _, span in repeated)], params),
+        warnings=_warnings(reference, take),
+    )
+
+
+def _by_index(reference: Prepared, take: Prepared) -> Alignment:
+    ours, theirs = reference.speech.track.chunks, [FrameRange(*chunk) for chunk in take.speech.track.chunks]
+    matches = [
+        ChunkMatch(k, "matched", theirs[k], 1.0) if k < len(theirs) else ChunkMatch(k, "missing", None, 1.0)
+        for k in range(len(ours))
+    ]
+    return Alignment(tuple(matches), tuple(theirs[len(ours) :]), ())
+
+
+def distance_matrix(reference: Recording, take: Recording, *, params: CompareParams | None = None) -> DistanceMatrix:
+    """Measure every chunk of the reference against every chunk of the take; see `DistanceMatrix`.
+
+    Raises
+    ------
+    AudioError, ParameterError
+        As `compare`.
+    """
+    params = params or CompareParams()
+    return matrix_prepared(prepare(reference, params), prepare(take, params), params=params)
+
+
+def matrix_prepared(reference: Prepared, take: Prepared, *, params: CompareParams) -> DistanceMatrix:
+    """Measure as `distance_matrix` does, with what `prepare` made of both recordings."""
+    recipe = find_recipe(params.recipe)
+    ours, theirs = ([_features_of(side, chunk, recipe)[0] for chunk in side.chunks] for side in (reference, take))
+    if params.dtw == "exact":
+        distances = dtw_distances(ours, theirs, metric=recipe.metric, band=params.band)
+    else:
+        distances = np.array([[_distance(a, b, recipe, params) for b in theirs] for a in ours])
+    return DistanceMatrix(
+        params.recipe,
+        _side(reference),
+        _side(take),
+        reference.chunks,
+        take.chunks,
+        distances.reshape(len(ours), len(theirs)),
+        _warnings(reference, take),
+    )
+
+
+class _Place(NamedTuple):
+    """A chunk, where the take says it, and both from their first to their last speech."""
+
+    match: ChunkMatch
+    chunk: Span
+    span: Span | None
+    ours: Span
+    theirs: Span | None
+
+
+def _place(reference: Prepared, take: Prepared, match: ChunkMatch) -> _Place:
+    chunk = reference.chunks[match.index]
+    span = _span(match.take, RECIPES["default"], take) if match.take else None
+    return _Place(match, chunk, span, _spoken(reference, chunk), _spoken(take, span) if span else None)
+
+
+def _pairs(reference: Prepared, take: Prepared, places: Sequence[_Place], params: CompareParams) -> Iterator[ChunkPair]:
+    silent_since = (0.0, 0.0)
+    for place in places:
+        pause_s = max(0.0, place.ours.start_s - silent_since[0])
+        if place.theirs is None:
+            match = place.match
+            missing = ChunkPair(match.index, "missing", place.chunk, None, match.confidence, score=MISSING)
+            yield replace(missing, pause_before_s=(pause_s, None))
+            silent_since = (place.ours.end_s, silent_since[1])
+            continue
+        pauses_s = (pause_s, max(0.0, place.theirs.start_s - silent_since[1]))
+        yield _matched_pair(reference, take, place, pauses_s, params)
+        silent_since = (place.ours.end_s, place.theirs.end_s)
+
+
+def _matched_pair(
+    reference: Prepared, take: Prepared, place: _Place, pauses_s: tuple[float, float], params: CompareParams
+) -> ChunkPair:
+    match, chunk, span = place.match, place.chunk, place.span
+    assert span is not None  # noqa: S101 - it is matched
+    recipe = find_recipe(params.recipe)
+    ours, our_frames = _features_of(reference, chunk, recipe)
+    theirs, their_frames = _features_of(take, span, recipe)
+    measures = measure_chunk(_cut(reference.bands, chunk), _cut(take.bands, span))
+    pair = ChunkPair(
+        index=match.index,
+        status="matched",
+        reference=chunk,
+        take=span,
+        confidence=match.confidence,
+        reordered=match.status == "reordered",
+        tempo=_tempo([place]),
+        pause_before_s=pauses_s,
+        score=score(measures, params.model),
+        measures=measures,
+    )
+    if params.details == "scores" or reference.prosody is None or take.prosody is None:
+        return replace(pair, distance=_distance(ours, theirs, recipe, params))
+    path = dtw_path(ours, theirs, metric=recipe.metric, band=params.band)
+    distance = path.distance if params.dtw == "exact" else _distance(ours, theirs, recipe, params)
+    costs, chance_cost = _step_costs(ours, theirs, path, recipe)
+    steps = np.stack([our_frames[path.steps[:, 0]], their_frames[path.steps[:, 1]]], axis=1)
+    prosody = compare_prosody(reference.prosody, take.prosody, (chunk, span), steps, hop_s=recipe.hop_s)
+    starts_s = (chunk.start_s, span.start_s)
+    worst = find_mismatches(steps, costs, recipe.hop_s, chance_cost=chance_cost, offsets_s=starts_s)
+    return replace(pair, distance=distance, worst=tuple(worst), prosody=prosody)
+
+
+def _step_costs(
+    ours: Features, theirs: Features, path: WarpingPath, recipe: Recipe
+) -> tuple[NDArray[np.float64], float]:
+    """Return the cost of each step, and the mean cost of frames that have nothing to do with each other."""
+    costs = local_costs(ours, theirs, path.steps, metric=recipe.metric)
+    elsewhere = np.roll(theirs, len(theirs) // 2, axis=0)  # half the take away from where they belong
+    return costs, float(local_costs(ours, elsewhere, path.steps, metric=recipe.metric).mean())
+
+
+def _cut(bands: Features, span: Span) -> Features:
+    start, stop = _frames(span, RECIPES["default"], len(bands))
+    return bands[start:stop]
+
+
+def _overall_score(pairs: Sequence[ChunkPair], extra: Sequence[Span], params: CompareParams) -> Score | None:
+    """Score the recording; None where the reference has no chunk."""
+    if not pairs:
+        return None
+    scores = [pair.score or MISSING for pair in pairs]
+    pauses = [pair.pause_before_s for pair in pairs[1:] if pair.pause_before_s[1] is not None]
+    return combine(
+        scores,
+        [pair.reference.duration_s for pair in pairs],
+        pauses_s=(sum(ours for ours, _ in pauses), sum(theirs or 0.0 for _, theirs in pauses)),
+        extra_s=sum(span.duration_s for span in extra),
+        model=params.model,
+    )
+
+
+def _distance(a: Features, b: Features, recipe: Recipe, params: CompareParams) -> float:
+    if params.dtw == "fastdtw":
+        return fastdtw_distance(a, b, metric=recipe.metric)
+    return dtw_distance(a, b, metric=recipe.metric, band=params.band)
+
+
+def _features_of(side: Prepared, span: Span, recipe: Recipe) -> tuple[Features, NDArray[np.int64]]:
+    """Return the features of a stretch and which of its frames they are.
+
+    The stretch is analyzed by itself, or cut out of the whole recording's features, with or without pauses.
+    """
+    if recipe.per_chunk:
+        rate = side.recording.sample_rate
+        samples = side.recording.samples[round(span.start_s * rate) : max(round(span.end_s * rate), 1)]
+        features = extract_features(replace(side.recording, samples=samples), recipe)
+        return features, np.arange(len(features))
+    start, stop = _frames(span, recipe, len(side.speech.track.features))
+    frames = np.arange(start, stop)
+    if not recipe.pauses and side.spoken[start:stop].any():
+        frames = frames[side.spoken[start:stop]]
+    return side.speech.track.features[frames], frames - start
+
+
+def _frames(span: Span, recipe: Recipe, n_frames: int) -> tuple[int, int]:
+    """Return a stretch in frames: half-open, inside the recording, at least one."""
+    start = min(round(span.start_s / recipe.hop_s), n_frames - 1)
+    return start, min(max(round(span.end_s / recipe.hop_s), start + 1), n_frames)
+
+
+def _span(frames: FrameRange, recipe: Recipe, side: Prepared) -> Span:
+    """Return a stretch in seconds; where it is a chunk of that side, the chunk's own."""
+    if frames in side.speech.track.chunks:
+        return side.chunks[side.speech.track.chunks.index(frames)]
+    return Span(frames.start * recipe.hop_s, min(frames.stop * recipe.hop_s, side.recording.duration_s))
+
+
+def _whole_distance(reference: Prepared, take: Prepared, params: CompareParams) -> float:
+    """Return the distance of two recordings of which no chunk is matched, all their speech against all."""
+    recipe = find_recipe(params.recipe)
+    ours, theirs = (_features_of(side, Span(0.0, side.recording.duration_s), recipe)[0] for side in (reference, take))
+    return _distance(ours, theirs, recipe, params)
+
+
+def _weighted_distance(pairs: Sequence[ChunkPair]) -> float:
+    weights = [pair.reference.duration_s + pair.take.duration_s for pair in pairs if pair.take]
+    total = sum(weight * (pair.distance or 0.0) for weight, pair in zip(weights, pairs, strict=True))
+    return total / sum(weights)
+
+
+def _warnings(reference: Prepared, take: Prepared) -> tuple[str, ...]:
+    return tuple(f"{side.recording.name}: {text}" for side in (reference, take) for text in side.warnings)
+
+
+def _side(side: Prepared) -> Side:
+    return Side(side.recording.name, side.recording.path, side.recording.duration_s)
+
+
+def _spoken(side: Prepared, span: Span) -> Span:
+    """Return a stretch from its first to its last speech: how much silence was kept around it does not count."""
+    start, stop = _frames(span, RECIPES["default"], len(side.spoken))
+    spoken = np.flatnonzero(side.spoken[start:stop])
+    if not len(spoken):
+        return span
+    return Span((start + int(spoken[0])) * HOP_S, (start + int(spoken[-1]) + 1) * HOP_S)
+
+
+def _tempo(places: Sequence[_Place]) -> float | None:
+    expected_s = sum(place.ours.duration_s for place in places)
+    return sum(place.theirs.duration_s for place in places if place.theirs) / expected_s if expected_s else None

@@ -1,0 +1,112 @@
+"""Where two recordings of a text sound least alike: where to listen, never what is wrong."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechcmp.errors import ParameterError
+from speechcmp.features.mfcc import Features
+from speechcmp.runs import find_runs
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A stretch where the two sound least alike: (start, end) in seconds on both sides, and its mean cost."""
+
+    reference_s: tuple[float, float]
+    take_s: tuple[float, float]
+    distance: float
+
+
+def local_costs(
+    reference: Features, take: Features, steps: NDArray[np.int64], *, metric: str = "cosine"
+) -> NDArray[np.float64]:
+    """Return the cost of each step of a warping path, (k,), by a metric of `speechcmp.dtw.warp`."""
+    ours, theirs = reference[steps[:, 0]].astype(np.float64), take[steps[:, 1]].astype(np.float64)
+    if metric == "cosine":
+        lengths = np.sqrt((ours**2).sum(axis=1) * (theirs**2).sum(axis=1))
+        silent = lengths == 0
+        alike = (ours * theirs).sum(axis=1) / (lengths + silent)
+        costs = 1 - np.where(silent, (ours == theirs).all(axis=1), alike)
+        floored: NDArray[np.float64] = np.maximum(costs, 0.0)
+        return floored
+    gap = np.abs(ours - theirs)
+    squares: NDArray[np.float64] = gap.sum(axis=1) if metric == "l1" else (gap**2).sum(axis=1)
+    return np.sqrt(squares) if metric == "l2" else squares
+
+
+def find_mismatches(
+    steps: NDArray[np.int64],
+    costs: NDArray[np.float64],
+    hop_s: float,
+    *,
+    chance_cost: float,
+    offsets_s: tuple[float, float] = (0.0, 0.0),
+    n_most: int = 3,
+    shortest_s: float = 0.12,
+) -> list[Mismatch]:
+    """Find where a chunk and its place in the take are least alike: where to listen, not what is wrong.
+
+    Costs are averaged over `shortest_s`; a stretch stands out if it lies above what is typical of this
+    path (median and 1.5 robust standard deviations), and above half of what unrelated sounds cost.
+
+    Parameters
+    ----------
+    steps : int64, shape (k, 2)
+        The warping path: (reference frame, take frame), ascending.
+    costs : float, shape (k,)
+        Of each step; see `local_costs`.
+    hop_s : float
+        Seconds from frame to frame.
+    chance_cost : float
+        Mean cost of frames that have nothing to do with each other, in the unit of `costs`.
+    offsets_s : tuple of (float, float)
+        Where frame 0 lies in the recordings.
+    n_most : int
+        The largest by mean excess times duration are kept.
+    shortest_s : float
+        Stretches that are shorter, on either side, are left out; gaps up to half of it are bridged.
+
+    Returns
+    -------
+    list of Mismatch
+        In the order of time.
+
+    Raises
+    ------
+    ParameterError
+        The shapes don't fit, or a length is not positive.
+    """
+    if steps.shape != (len(costs), 2) or not len(costs) or min(hop_s, shortest_s) <= 0:
+        raise ParameterError(
+            f"steps {steps.shape} and costs {costs.shape} must be (k, 2) and (k,), k > 0; hop_s {hop_s:g} "
+            f"and shortest_s {shortest_s:g} above 0"
+        )
+    width = min(max(1, round(shortest_s / hop_s)), len(costs))
+    smooth = np.convolve(np.pad(costs, (width // 2, (width - 1) // 2), mode="edge"), np.ones(width) / width, "valid")
+    typical = float(np.median(smooth))
+    spread = 1.4826 * float(np.median(np.abs(smooth - typical)))  # equals sigma for a normal distribution
+    limit = max(typical + 1.5 * spread, chance_cost / 2)
+    found = []
+    for start, stop in _merged_runs(smooth > limit, max(1, width // 2)):
+        first, last = steps[start], steps[stop - 1] + 1
+        durations_s = (last - first) * hop_s
+        if durations_s.min() >= shortest_s - hop_s / 2:
+            begin_s, end_s = first * hop_s + offsets_s, last * hop_s + offsets_s
+            sides = [(float(a), float(b)) for a, b in zip(begin_s, end_s, strict=True)]
+            mean = float(costs[start:stop].mean())
+            found.append(((mean - typical) * float(durations_s.sum()), Mismatch(sides[0], sides[1], mean)))
+    largest = sorted(found, key=lambda item: -item[0])[:n_most]
+    return sorted((mismatch for _, mismatch in largest), key=lambda mismatch: mismatch.reference_s)
+
+
+def _merged_runs(mask: NDArray[np.bool_], widest_gap: int) -> list[tuple[int, int]]:
+    """Return half-open runs of True; those no further apart than `widest_gap` are one."""
+    runs: list[tuple[int, int]] = []
+    for start, stop in find_runs(mask).tolist():
+        if runs and start - runs[-1][1] <= widest_gap:
+            runs[-1] = runs[-1][0], stop
+        else:
+            runs.append((start, stop))
+    return runs

@@ -1,0 +1,98 @@
+"""Several readings of one text, and where a take falls among them.
+
+Each reference is taken as a take and scored against every other one: what good readings of this text get from one
+another. A take's place is the share of the references whose mean score, against the others, is lower than
+the take's against all of them. Means are what is compared, not single scores, because these come in n x (n - 1)
+pairs of only n readings: 6 scores of 3 readings are no 6 pieces of evidence.
+
+How much that says: if the take were just one more such reading, it would come last among n + 1 by chance
+once in n + 1 times. So with 2 or 3 references a place is a hint; below 5 there is no `Spread.z`, whose standard
+deviation would be a guess; with 10, a take below all of them would be chance in 9 cases of 100.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from speechcmp.audio.recording import Recording
+from speechcmp.comparison.compare import CompareParams, Prepared, compare_prepared, prepare
+from speechcmp.comparison.result import Spread
+from speechcmp.errors import ParameterError
+
+ReferenceScores = tuple[tuple[float | None, ...], ...]
+
+
+def place_in_spread(
+    references: Sequence[Recording | Prepared],
+    take: Recording | Prepared,
+    *,
+    params: CompareParams | None = None,
+    among: ReferenceScores | None = None,
+) -> Spread:
+    """Score a take against several references of one text, and these against one another.
+
+    Parameters
+    ----------
+    references : sequence of Recording or Prepared
+        At least two readings, by different people best.
+    take : Recording or Prepared
+    params : CompareParams, optional
+        What is prepared must be so with the same.
+    among : tuple of tuples, optional
+        What `score_references` returned for them, where several takes are placed.
+
+    Returns
+    -------
+    Spread
+
+    Raises
+    ------
+    ParameterError
+        There are fewer than two references, or `among` is of others.
+    AudioError
+        A recording is silent, or has no speech that stands out from its noise.
+    """
+    params = _brief(params)
+    readings, placed = [_prepared(one, params) for one in references], _prepared(take, params)
+    if among is None:
+        among = score_references(readings, params=params)
+    if len(among) != len(readings):
+        raise ParameterError(f"among: holds {len(among)} references, given {len(readings)}; score these ones")
+    scores = tuple(_score(one, placed, params) for one in readings)
+    return Spread(tuple(one.recording.name for one in readings), scores, among)
+
+
+def score_references(
+    references: Sequence[Recording | Prepared], *, params: CompareParams | None = None
+) -> ReferenceScores:
+    """Score readings of one text against one another.
+
+    Returns
+    -------
+    tuple of tuple of (float or None)
+        ``[i][j]``: the score of j as a take, against i as the reference; None where i is j.
+
+    Raises
+    ------
+    ParameterError, AudioError
+        As `place_in_spread`.
+    """
+    if len(references) < 2:
+        raise ParameterError(f"{len(references)} reference: no spread; give at least two readings of the text")
+    params = _brief(params)
+    readings = [_prepared(one, params) for one in references]
+    return tuple(tuple(None if a is b else _score(a, b, params) for b in readings) for a in readings)
+
+
+def _brief(params: CompareParams | None) -> CompareParams:
+    return replace(params or CompareParams(), details="scores")
+
+
+def _prepared(recording: Recording | Prepared, params: CompareParams) -> Prepared:
+    return recording if isinstance(recording, Prepared) else prepare(recording, params)
+
+
+def _score(reference: Prepared, take: Prepared, params: CompareParams) -> float:
+    found = compare_prepared(reference, take, params=params).score
+    if found is None:
+        raise ParameterError(f"{reference.recording.name}: has no chunk, and so no score; leave it out")
+    return found.value

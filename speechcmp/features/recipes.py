@@ -1,0 +1,138 @@
+"""Recipes: all that lies between a recording and its features, each under one name."""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechcmp.audio.recording import Recording, mix_down, resample
+from speechcmp.errors import ParameterError
+from speechcmp.features.mfcc import (
+    Features,
+    MfccParams,
+    cepstral_basis,
+    deltas,
+    frame_levels,
+    log_mel_bands,
+    normalize_cepstra,
+    speech_frames,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that lies between samples and a distance, under one name.
+
+    Attributes
+    ----------
+    name : str
+        As in ``--recipe NAME``.
+    sample_rate : int
+        Hz; recordings are resampled to it by soxr HQ.
+    mfcc : MfccParams
+        Analysis.
+    metric : str
+        Frame distance, see `speechcmp.dtw.warp`.
+    per_chunk : bool
+        Every chunk is analyzed by itself, as if it were a file; otherwise the recording is analyzed whole,
+        and its chunks are slices of that.
+    c0_weight : float
+        What the coefficient that follows loudness is multiplied by.
+    spread_power : float or None
+        Subtract each coefficient's mean over speech and divide by its standard deviation to this power: 0 is
+        cepstral mean normalization, 1 mean and variance normalization. None leaves the coefficients as they are.
+    delta_weight : float
+        Append the coefficients' slopes times this; 0 leaves them out.
+    pauses : bool
+        Whether pauses inside a chunk take part in its distance.
+    """
+
+    name: str
+    sample_rate: int
+    mfcc: MfccParams
+    metric: str
+    per_chunk: bool = False
+    c0_weight: float = 1.0
+    spread_power: float | None = None
+    delta_weight: float = 0.0
+    pauses: bool = True
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds between two frames."""
+        return self.mfcc.hop_length / self.sample_rate
+
+
+RECIPES = MappingProxyType(
+    {
+        recipe.name: recipe
+        for recipe in (
+            Recipe("classic", 22_050, MfccParams(), "l1", per_chunk=True),
+            Recipe(
+                "default",
+                16_000,
+                MfccParams(n_mfcc=12, n_fft=512, win_length=400, hop_length=160, n_mels=26),
+                "cosine",
+                c0_weight=0.4,
+                spread_power=0.4,
+                delta_weight=4.0,
+                pauses=False,
+            ),
+        )
+    }
+)
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return a recipe by its name.
+
+    Raises
+    ------
+    ParameterError
+        There is none of that name.
+    """
+    if name not in RECIPES:
+        raise ParameterError(f"recipe: {name!r} is unknown; choose one of {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def extract_features(recording: Recording, recipe: Recipe) -> Features:
+    """Turn a recording into features as a recipe says.
+
+    Parameters
+    ----------
+    recording : Recording
+        Any rate; channels are mixed to their mean.
+    recipe : Recipe
+        See `RECIPES`.
+
+    Returns
+    -------
+    float32, shape (n_frames, n_dims)
+        Time first; frame t is centered at ``t * recipe.hop_s`` seconds.
+    """
+    mono = resample(mix_down(recording), recipe.sample_rate)
+    (bands,) = log_mel_bands(mono.samples, recipe.sample_rate, [recipe.mfcc])
+    return features_of_bands(bands, frame_levels(mono.samples, recipe.mfcc.hop_length), recipe)
+
+
+def features_of_bands(bands: Features, level_db: NDArray[np.floating], recipe: Recipe) -> Features:
+    """Do what `extract_features` does after the spectrum.
+
+    Parameters
+    ----------
+    bands : float32, shape (n_frames, n_mels)
+        Of `log_mel_bands`, by the recipe's analysis.
+    level_db : float, shape (n_frames,)
+        Of `frame_levels`.
+    recipe : Recipe
+    """
+    features: Features = bands @ cepstral_basis(recipe.mfcc)
+    if recipe.spread_power is not None:
+        features = normalize_cepstra(features, spread_power=recipe.spread_power, frames=speech_frames(level_db))
+    if recipe.c0_weight != 1:
+        features[:, 0] *= np.float32(recipe.c0_weight)
+    if not recipe.delta_weight:
+        return features
+    return np.hstack([features, np.float32(recipe.delta_weight) * deltas(features)])

@@ -1,0 +1,332 @@
+"""Scores of 0 to 100: is it the same text at all, and what does each difference cost.
+
+::
+
+    Measures ─► score ─► Score of the chunk ─► combine ─► Score of the recording
+    TakeMeasures ────────── score_take ─────────────────► the same
+
+1. The gate. A logistic function of `Measures.distance` and `Measures.relative` says whether the text is the
+   same, and the rest of the score is multiplied by it.
+2. The mapping. From 100, points are deducted for sound, timing, pauses and completeness. A deduction never
+   falls as its measure grows, and each is shown.
+
+What it can't do: tell single words apart (below about a second little is refused), nor reliably another text
+in the very voice of the reference (`wrong_below_20_own` in the model's figures).
+"""
+
+import functools
+import json
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechcmp.errors import ParameterError
+from speechcmp.scoring.impostors import Measures
+
+SCHEMA = "speechcmp.score-model/1"
+LEAST_RELATIVE = 0.05  # of which the logarithm is taken
+_MOST_PAUSE = 0.5  # further pauses are no further from the reference
+
+
+class Parts(NamedTuple):
+    """Points lost, 0 to 100 each; 100 minus their sum is the score."""
+
+    text: float = 0.0
+    sound: float = 0.0
+    timing: float = 0.0
+    pauses: float = 0.0
+    completeness: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A score and what it is made of.
+
+    Attributes
+    ----------
+    value : float
+        0 to 100.
+    lost : Parts
+        Points lost, by cause.
+    interval : tuple of (float, float)
+        Holds four fifths of the ratings that readings with this score got where the model was fitted.
+    same_text : float
+        What the gate let through, 0 to 1.
+    """
+
+    value: float
+    lost: Parts
+    interval: tuple[float, float]
+    same_text: float
+
+    def __float__(self) -> float:
+        return self.value
+
+
+MISSING = Score(0.0, Parts(completeness=100.0), (0.0, 0.0), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeMeasures:
+    """All that the score of a whole take is worked out from; see `score_take`.
+
+    Attributes
+    ----------
+    chunks : tuple of (Measures or None)
+        One for each chunk of the reference, None for those the take does not say.
+    durations_s : tuple of float
+        Of the reference chunks.
+    pauses_s : tuple of (float, float)
+        Seconds of pause between chunks in the reference and in the take.
+    extra_s : float
+        Seconds of speech in the take that answer to nothing in the reference, repetitions included.
+    """
+
+    chunks: tuple[Measures | None, ...]
+    durations_s: tuple[float, ...]
+    pauses_s: tuple[float, float] = (0.0, 0.0)
+    extra_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_durations(len(self.chunks), self.durations_s)
+        if not all(math.isfinite(x) and x >= 0 for x in (*self.pauses_s, self.extra_s)):
+            raise ParameterError(
+                f"pauses_s {self.pauses_s} and extra_s {self.extra_s}: must be finite and not negative; give seconds"
+            )
+
+    @classmethod
+    def of_chunk(cls, measures: Measures) -> "TakeMeasures":
+        """Return a take of this one chunk and nothing else."""
+        return cls((measures,), (1.0,))
+
+
+# ------------------------------------------------------------------------------------------------- model
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points lost as a measure grows: ``sum(slope * max(0, measure - knot))``; slopes are not negative."""
+
+    knots: tuple[float, ...]
+    slopes: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        usable = all(math.isfinite(x) and x >= 0 for x in (*self.knots, *self.slopes))
+        if len(self.knots) != len(self.slopes) or not usable:
+            raise ParameterError(f"curve: needs as many slopes as knots, none negative, given {self}")
+
+    def basis(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Return (n, n_knots): how far each value lies above each knot."""
+        above: NDArray[np.float64] = np.maximum(0.0, np.subtract.outer(np.asarray(values), self.knots))
+        return above
+
+    def __call__(self, value: float) -> float:
+        return sum(slope * max(0.0, value - knot) for knot, slope in zip(self.knots, self.slopes, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Logistic: ``offset - distance * Measures.distance - relative * log(Measures.relative)``."""
+
+    offset: float
+    distance: float
+    relative: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.offset) and 0 <= self.distance < math.inf and 0 <= self.relative < math.inf):
+            raise ParameterError(f"gate: slopes must be finite and not negative, given {self}")
+
+    def logit(self, measures: Measures) -> float:
+        logarithm = math.log(max(measures.relative, LEAST_RELATIVE))
+        return self.offset - self.distance * measures.distance - self.relative * logarithm
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreModel:
+    """What turns measures into a score; see `load_model`.
+
+    Attributes
+    ----------
+    gate : Gate
+    sound, timing, pauses, extra : Curve
+        Over `Measures.relative`, ``abs(log(tempo))``, `Measures.pause`, and the seconds the take says beyond
+        the reference / seconds of the reference.
+    error : tuple of (float, float)
+        10th and 90th percentile of rating - score, cross-validated.
+    fitted : mapping
+        On what and how well: free text and figures.
+    """
+
+    gate: Gate
+    sound: Curve
+    timing: Curve
+    pauses: Curve
+    extra: Curve
+    error: tuple[float, float]
+    fitted: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        low, high = self.error
+        if not (math.isfinite(low) and math.isfinite(high) and low <= 0 <= high):
+            raise ParameterError(f"error: must be two numbers around 0, given {self.error}")
+
+    def to_json(self) -> str:
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n"
+
+
+def load_model(path: Path | None = None) -> ScoreModel:
+    """Read a model that `ScoreModel.to_json` wrote; the one that is shipped by default.
+
+    Raises
+    ------
+    ParameterError
+        The file can't be read, or is no such model.
+    """
+    return _shipped_model() if path is None else _read_model(path)
+
+
+@functools.cache
+def _shipped_model() -> ScoreModel:
+    return _parse(resources.files("speechcmp.scoring").joinpath("score_model.json").read_text("utf-8"), "score_model")
+
+
+def _read_model(path: Path) -> ScoreModel:
+    try:
+        return _parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path}: can't be read ({_reason(error)}); speechcmp calibrate -o makes one") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _parse(text: str, name: str) -> ScoreModel:
+    try:
+        data = json.loads(text)
+        if data.pop("schema") != SCHEMA:
+            raise ParameterError(f"schema is not {SCHEMA}")
+        curves = {key: Curve(tuple(data[key]["knots"]), tuple(data[key]["slopes"])) for key in _CURVES}
+        low, high = data["error"]
+        return ScoreModel(Gate(**data["gate"]), **curves, error=(low, high), fitted=dict(data["fitted"]))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else error
+        raise ParameterError(f"{name}: no score model ({reason}); speechcmp calibrate -o makes one") from error
+
+
+_CURVES = ("sound", "timing", "pauses", "extra")
+
+
+# ------------------------------------------------------------------------------------------------- score
+
+
+def score(measures: Measures, model: ScoreModel | None = None) -> Score:
+    """Score a chunk.
+
+    Parameters
+    ----------
+    measures : Measures
+        See `measure_chunk`.
+    model : ScoreModel, optional
+        The shipped one by default.
+    """
+    model = model or load_model()
+    wanted = [curve_of(model, name)(value) for name, value in mapping_inputs(measures).items()]
+    share = min(1.0, 100 / max(sum(wanted), 1e-9))
+    lost = [points * share for points in wanted]
+    kept = 100 - sum(lost)
+    same_text = logistic(model.gate.logit(measures))
+    parts = Parts(kept * (1 - same_text), *lost)
+    return _score(kept * same_text, parts, same_text, model)
+
+
+def combine(
+    scores: Sequence[Score],
+    durations_s: Sequence[float],
+    *,
+    pauses_s: tuple[float, float] = (0.0, 0.0),
+    extra_s: float = 0.0,
+    model: ScoreModel | None = None,
+) -> Score:
+    """Score a recording from its chunks, weighted by their durations; then deduct what lies between them.
+
+    Parameters
+    ----------
+    scores : sequence of Score
+        One for each chunk of the reference, `MISSING` for those the take does not say.
+    durations_s : sequence of float
+        Of the reference chunks.
+    pauses_s : tuple of (float, float)
+        Seconds of pause between chunks in the reference and in the take.
+    extra_s : float
+        Seconds of speech in the take that answer to nothing in the reference, repetitions included.
+    model : ScoreModel, optional
+        The shipped one by default.
+
+    Raises
+    ------
+    ParameterError
+        There are no chunks, or not as many durations, or one is not positive.
+    """
+    model = model or load_model()
+    _check_durations(len(scores), durations_s)
+    duration_s = sum(durations_s)
+    shares = [chunk_s / duration_s for chunk_s in durations_s]
+    lost = [math.fsum(map(operator.mul, shares, part)) for part in zip(*(one.lost for one in scores), strict=True)]
+    same_text = math.fsum(map(operator.mul, shares, (one.same_text for one in scores)))
+    inputs = between_inputs(duration_s, pauses_s, extra_s)
+    between = [curve_of(model, name)(value) * same_text for name, value in inputs.items()]
+    kept = max(0.0, 100 - sum(lost))  # the sum may miss 100 by a rounding
+    room = min(1.0, kept / max(sum(between), 1e-9))
+    text, sound, timing, pauses, completeness = lost
+    parts = Parts(text, sound, timing, pauses + room * between[0], completeness + room * between[1])
+    return _score(100 - sum(parts), parts, same_text, model)
+
+
+def score_take(take: TakeMeasures, model: ScoreModel | None = None) -> Score:
+    """Score a whole take from its measures: `score` for each chunk, and `combine`."""
+    model = model or load_model()
+    scores = [MISSING if one is None else score(one, model) for one in take.chunks]
+    return combine(scores, take.durations_s, pauses_s=take.pauses_s, extra_s=take.extra_s, model=model)
+
+
+def _check_durations(n_chunks: int, durations_s: Sequence[float]) -> None:
+    if not n_chunks or n_chunks != len(durations_s) or not all(0 < x < math.inf for x in durations_s):
+        raise ParameterError(f"{n_chunks} chunks for durations {list(durations_s)[:9]}: give one each, above 0")
+
+
+def _score(value: float, lost: Parts, same_text: float, model: ScoreModel) -> Score:
+    value = min(100.0, max(0.0, value))
+    low, high = (min(100.0, max(0.0, value + error)) for error in model.error)
+    return Score(value, lost, (low, high), same_text)
+
+
+def mapping_inputs(measures: Measures) -> dict[str, float]:
+    """Name what the curves of the mapping are applied to."""
+    return {
+        "sound": measures.relative,
+        "timing": abs(math.log(measures.tempo)),
+        "pauses": min(measures.pause, _MOST_PAUSE),
+    }
+
+
+def between_inputs(duration_s: float, pauses_s: tuple[float, float], extra_s: float) -> dict[str, float]:
+    """Name what the curves of what lies between the chunks are applied to; `duration_s` of all of them."""
+    pause = abs(pauses_s[1] - pauses_s[0]) / duration_s
+    return {"pauses": min(pause, _MOST_PAUSE), "extra": extra_s / duration_s}
+
+
+def curve_of(model: ScoreModel, name: str) -> Curve:
+    curve: Curve = getattr(model, name)
+    return curve
+
+
+def logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0

@@ -1,0 +1,365 @@
+"""pydub is the oracle of levels and gain, librosa of resampling; files are real ones, whole and broken."""
+
+import io
+import itertools
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tracemalloc
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from signals import buzz
+
+from speechcmp.audio.decode import BLOCK_FRAMES, Pcm
+from speechcmp.audio.recording import (
+    AudioFile,
+    Recording,
+    apply_gain,
+    count_clipped,
+    load_recording,
+    measure_level,
+    mix_down,
+    normalize,
+    open_audio,
+    resample,
+    to_recording,
+)
+from speechcmp.errors import AudioError, DependencyError, ParameterError
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from pydub import AudioSegment
+
+WIDTHS = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 4, "PCM_32": 4}
+
+
+def pcm_of(source: AudioFile | Recording) -> Pcm:
+    return np.concatenate(list(source.pcm_blocks()))
+
+
+def read_with_pydub(path: Path) -> AudioSegment:
+    with path.open("rb") as stream:  # given a path, pydub leaves the file open
+        return AudioSegment.from_file(stream, format="wav")
+
+
+def pcm_of_pydub(segment: AudioSegment) -> Pcm:
+    return np.array(segment.get_array_of_samples()).reshape(-1, segment.channels)
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    path = tmp_path / "speech.wav"
+    soundfile.write(path, buzz(16_000), 16_000, subtype="PCM_16")
+    return path
+
+
+@pytest.mark.parametrize("subtype", WIDTHS)
+@pytest.mark.parametrize("channels", [1, 2, 5])
+@pytest.mark.parametrize("target_dbfs", [-20.0, -3.3, -61.7])
+def test_normalize_equals_pydub(tmp_path: Path, subtype: str, channels: int, target_dbfs: float) -> None:
+    path = tmp_path / "take.wav"
+    samples = np.stack([buzz(30_011, 22_050, seed=k) / (k + 1) for k in range(channels)], axis=1)
+    soundfile.write(path, samples, 22_050, subtype=subtype)
+    segment = read_with_pydub(path)
+    file = open_audio(path)
+    assert file.sample_width == WIDTHS[subtype] == segment.sample_width
+    assert measure_level(file).dbfs == segment.dBFS
+    assert measure_level(file).peak_dbfs == pytest.approx(segment.max_dBFS)
+    want = pcm_of_pydub(segment.apply_gain(target_dbfs - segment.dBFS))
+    np.testing.assert_array_equal(pcm_of(normalize(file, target_dbfs=target_dbfs)), want)
+    if subtype in {"PCM_U8", "PCM_16"}:  # float32 holds these exactly
+        loaded = load_recording(path, mono=False)
+        np.testing.assert_array_equal(pcm_of(normalize(loaded, target_dbfs=target_dbfs)), want)
+
+
+def test_clipping_is_pydubs_and_is_counted(speech: Path) -> None:
+    segment, file = read_with_pydub(speech), open_audio(speech)
+    want = pcm_of_pydub(segment.apply_gain(12.0))
+    louder = apply_gain(file, 12.0)
+    np.testing.assert_array_equal(pcm_of(louder), want)
+    n_clipped = int(((want == 32_767) | (want == -32_768)).sum())
+    assert n_clipped > 100
+    assert count_clipped(louder) == n_clipped
+    assert apply_gain(load_recording(speech), 12.0).n_clipped == n_clipped
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    pcm=st.lists(st.integers(-32_768, 32_767), min_size=1, max_size=40),
+    gain_db=st.floats(-60, 40, allow_nan=False),
+)
+def test_gain_equals_pydub_on_any_samples(pcm: list[int], gain_db: float) -> None:
+    values = np.array(pcm, np.int16)
+    segment = AudioSegment(values.tobytes(), sample_width=2, frame_rate=8_000, channels=1)
+    recording = Recording((values / 32_768).astype(np.float32), 8_000)
+    np.testing.assert_array_equal(pcm_of(apply_gain(recording, gain_db)), pcm_of_pydub(segment.apply_gain(gain_db)))
+
+
+def test_silence_has_no_level() -> None:
+    level = measure_level(Recording(np.zeros(10, np.float32), 8_000))
+    assert level == (-np.inf, -np.inf, 0)
+
+
+def count_cut_off_slowly(values: list[int], ceiling: int) -> int:
+    runs = [list(run) for _, run in itertools.groupby(values)]
+    return sum(len(run) for run in runs if len(run) >= 3 and abs(run[0]) >= ceiling)
+
+
+@given(st.lists(st.sampled_from([-32_768, -32_767, -32_735, 0, 32_735, 32_736, 32_767]), min_size=1, max_size=30))
+def test_samples_cut_off_are_counted(pcm: list[int]) -> None:
+    left = np.array(pcm, np.int16)
+    both = np.stack([left, left[::-1] // 2], axis=1)
+    recording = Recording((both / 32_768).astype(np.float32), 8_000)
+    assert measure_level(recording).n_cut_off == count_cut_off_slowly(pcm, 32_736)
+
+
+@pytest.mark.parametrize("subtype", WIDTHS)
+def test_a_loud_tone_is_not_cut_off_but_a_louder_one(tmp_path: Path, subtype: str) -> None:
+    tone = np.sin(2 * np.pi * 310 * np.arange(16_000) / 16_000)
+    for gain in (0.9999, 1.6):
+        soundfile.write(tmp_path / "tone.wav", np.clip(gain * tone, -1, 1), 16_000, subtype=subtype)
+        n_cut_off = measure_level(open_audio(tmp_path / "tone.wav")).n_cut_off
+        share = 0 if gain < 1 else 1 - 2 * np.arcsin(1 / gain) / np.pi
+        assert n_cut_off / 16_000 == pytest.approx(share, abs=0.06)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg", "opus", "aiff"])
+def test_libsndfile_formats_are_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"take.{suffix}"
+    rate = 48_000 if suffix == "opus" else 44_100
+    samples = np.stack([buzz(rate, rate), buzz(rate, rate, pitch_hz=200)], axis=1)
+    options = {"format": "OGG", "subtype": "OPUS"} if suffix == "opus" else {}
+    soundfile.write(path, samples, rate, **options)
+    recording = load_recording(path, mono=False)
+    assert (recording.sample_rate, recording.channels) == (rate, 2)
+    assert recording.duration_s == pytest.approx(1.0, abs=0.08)  # lossy codecs pad their ends
+    n_frames = min(recording.n_frames, rate)
+    assert np.abs(recording.samples[:n_frames]).mean() == pytest.approx(np.abs(samples).mean(), rel=0.1)
+
+
+@pytest.mark.parametrize("suffix", ["m4a", "webm", "wma"])
+def test_other_formats_are_read_through_ffmpeg(tmp_path: Path, speech: Path, suffix: str) -> None:
+    path = tmp_path / f"-strange:name.{suffix}"  # neither an option nor a protocol to ffmpeg
+    subprocess.run(["ffmpeg", "-v", "error", "-i", speech, f"file:{path}"], check=True)
+    for source in (path, io.BytesIO(path.read_bytes())):
+        recording = load_recording(source)
+        assert recording.duration_s == pytest.approx(1.0, abs=0.1)
+        assert measure_level(recording).dbfs == pytest.approx(measure_level(open_audio(speech)).dbfs, abs=1)
+
+
+def test_missing_ffmpeg_is_named(tmp_path: Path, speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "take.m4a"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", speech, path], check=True)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(DependencyError, match=r"take\.m4a.*ffmpeg.*apt install ffmpeg"):
+        open_audio(path)
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_float_files_are_clipped_to_full_scale(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "float.wav"
+    soundfile.write(path, np.array([0.25, -0.5, 2.0, -2.0]), 8_000, subtype=subtype)
+    np.testing.assert_allclose(load_recording(path).samples, [0.25, -0.5, 1.0, -1.0], atol=1e-7)
+
+
+def test_long_files_are_read_in_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "long.flac"
+    samples = (np.arange(2 * BLOCK_FRAMES + 77) % 9_973).astype(np.int16)
+    soundfile.write(path, samples, 16_000)
+    blocks = list(open_audio(path).pcm_blocks())
+    assert [len(block) for block in blocks] == [BLOCK_FRAMES, BLOCK_FRAMES, 77]
+    np.testing.assert_array_equal(np.concatenate(blocks)[:, 0], samples)
+    part = np.concatenate(list(open_audio(path).pcm_blocks(BLOCK_FRAMES - 5, BLOCK_FRAMES + 9)))
+    np.testing.assert_array_equal(part[:, 0], samples[BLOCK_FRAMES - 5 : BLOCK_FRAMES + 9])
+    np.testing.assert_array_equal(to_recording(open_audio(path)).samples * 32_768, samples)
+
+
+def test_streams_and_pipes_are_read(tmp_path: Path, speech: Path) -> None:
+    want = load_recording(speech).samples
+    stream = open_audio(io.BytesIO(speech.read_bytes()), name="stdin")
+    assert (stream.name, stream.path) == ("stdin", None)
+    np.testing.assert_array_equal(to_recording(stream).samples, want)
+    if sys.platform != "win32":
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        with subprocess.Popen(["cp", speech, pipe]):
+            np.testing.assert_array_equal(load_recording(pipe).samples, want)
+
+
+def test_wav_written_to_a_pipe_has_no_length_and_is_read(tmp_path: Path, speech: Path) -> None:
+    path = tmp_path / "streamed.wav"
+    command = ["ffmpeg", "-v", "error", "-i", str(speech), "-f", "wav", "-"]
+    path.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    np.testing.assert_array_equal(load_recording(path).samples, load_recording(speech).samples)
+
+
+@pytest.mark.parametrize("size", [b"\0\0\0\0", b"\xff\xff\xff\xff"])
+def test_wav_of_a_pipe_may_say_any_length(tmp_path: Path, speech: Path, size: bytes) -> None:
+    data = speech.read_bytes()
+    position = data.index(b"data") + 4
+    path = tmp_path / "streamed.wav"
+    path.write_bytes(data[:position] + size + data[position + 4 :])
+    for source in (path, io.BytesIO(path.read_bytes())):
+        np.testing.assert_array_equal(load_recording(source).samples, load_recording(speech).samples)
+
+
+@pytest.mark.parametrize(
+    ("form", "codec"), [("flac", "flac"), ("mp3", "libmp3lame"), ("caf", "pcm_s16be"), ("au", "pcm_s16be")]
+)
+def test_other_formats_written_to_a_pipe_are_read_whole(tmp_path: Path, speech: Path, form: str, codec: str) -> None:
+    path = tmp_path / f"streamed.{form}"
+    command = ["ffmpeg", "-v", "error", "-i", str(speech), "-c:a", codec, "-f", form, "-"]
+    path.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    recording = load_recording(path)
+    assert recording.duration_s == pytest.approx(1.0, abs=0.15 if form == "mp3" else 0)
+    assert recording.samples[-8_000:].any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_any_sound_are_clipped_without_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "huge.wav"
+    soundfile.write(path, np.array([0.25, 1e308, -1e308, 0.5]), 8_000, subtype="DOUBLE")
+    np.testing.assert_allclose(load_recording(path).samples, [0.25, 1, -1, 0.5], atol=1e-7)
+    loud = Recording(np.array([0.25, 3e38, -3e38], np.float32), 8_000)
+    np.testing.assert_array_equal(pcm_of(loud)[:, 0], [8_192, 32_767, -32_768])
+
+
+def test_recordings_too_long_for_memory_are_refused_and_split_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "day.flac"
+    soundfile.write(path, (np.arange(5 * 3600 * 100) % 99).astype(np.int16), 100)
+    with pytest.raises(
+        AudioError, match=r"day\.flac: too long for memory \(5\.0 h.* at most 4 h .*; cut it into parts first"
+    ):
+        load_recording(path)
+    assert measure_level(open_audio(path)).peak_dbfs < 0
+
+
+def test_gain_of_a_long_recording_takes_little_memory() -> None:
+    recording = Recording(np.resize(buzz(8_000), 8 * BLOCK_FRAMES + 3), 16_000)
+    tracemalloc.start()
+    try:
+        louder = apply_gain(recording, 6.0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * recording.samples.nbytes
+    want = np.clip(np.floor(recording.samples.astype(np.float64) * 32_768 * 10 ** (6 / 20)), -32_768, 32_767)
+    np.testing.assert_array_equal(louder.samples * 32_768, want)
+
+
+def test_channels_are_mixed_to_their_mean() -> None:
+    stereo = Recording(np.array([[1.0, 0.0], [0.5, -0.5]], np.float32), 8_000)
+    np.testing.assert_array_equal(mix_down(stereo).samples, [0.5, 0.0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rate", "target"), [(8_000, 22_050), (44_100, 16_000), (16_000, 16_000), (11_025, 8_000)])
+def test_resample_equals_librosa(rate: int, target: int) -> None:
+    import librosa
+
+    samples = buzz(rate + 13, rate)
+    want = librosa.resample(samples, orig_sr=rate, target_sr=target)
+    got = resample(Recording(samples, rate), target)
+    assert got.sample_rate == target
+    np.testing.assert_allclose(got.samples, want, atol=1e-6)
+
+
+def broken_files(folder: Path, whole: Path) -> dict[str, Path]:
+    """Write one file of each kind that must be refused."""
+    data = whole.read_bytes()
+    flac, ogg = folder / "whole.flac", folder / "whole.ogg"
+    for path in (flac, ogg):
+        soundfile.write(path, buzz(160_000), 16_000)
+    nan = buzz(1_000)
+    nan[500] = np.nan
+    soundfile.write(folder / "nan.wav", nan, 16_000, subtype="FLOAT")
+    soundfile.write(folder / "silent.wav", np.zeros(8_000), 16_000)
+    contents = {
+        "empty.wav": b"",
+        "headeronly.wav": data[:40] + struct.pack("<I", 0),
+        "truncated.wav": data[: len(data) // 2],
+        "truncated.flac": flac.read_bytes()[: flac.stat().st_size // 2],
+        "truncated.ogg": ogg.read_bytes()[: ogg.stat().st_size // 2],
+        "text.wav": b"these are words, not sounds\n" * 100,
+        "noise.mp3": np.random.default_rng(0).bytes(5_000),
+        "zeros.m4a": bytes(5_000),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    (folder / "folder.wav").mkdir()
+    names = [*contents, "nan.wav", "silent.wav", "folder.wav", "missing.wav"]
+    return {name: folder / name for name in names}
+
+
+REASONS = {
+    "empty.wav": "empty",
+    "headeronly.wav": "empty",
+    "truncated.wav": "truncated",
+    "truncated.flac": "truncated|broken",
+    "truncated.ogg": "truncated",
+    "text.wav": "not audio but text",
+    "noise.mp3": "not audio|broken",
+    "zeros.m4a": "not audio",
+    "nan.wav": "NaN",
+    "silent.wav": "silent",
+    "folder.wav": "folder",
+    "missing.wav": "no such file",
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_unusable_files_are_named_with_the_reason(tmp_path: Path, speech: Path, name: str) -> None:
+    path = broken_files(tmp_path, speech)[name]
+    with pytest.raises(AudioError, match=rf"{name}: .*({REASONS[name]}).*; \w+") as caught:
+        load_recording(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_files_without_permission_are_named(speech: Path) -> None:
+    speech.chmod(0)
+    with pytest.raises(AudioError, match="unreadable"):
+        load_recording(speech)
+
+
+def test_file_that_shrinks_while_it_is_read_is_truncated(tmp_path: Path, speech: Path) -> None:
+    path = Path(shutil.copy(speech, tmp_path / "shrinking.wav"))
+    file = open_audio(path)
+    path.write_bytes(path.read_bytes()[:2_000])
+    with pytest.raises(AudioError, match=r"truncated after 0\.1 s of 1\.0 s"):
+        to_recording(file)
+
+
+def test_impossible_arguments_are_named(speech: Path) -> None:
+    with pytest.raises(ParameterError, match=r"target_dbfs: 5.* -100 to 0"):
+        normalize(load_recording(speech), target_dbfs=5)
+    with pytest.raises(ParameterError, match="shape"):
+        Recording(np.zeros((0,), np.float32), 8_000)
+    with pytest.raises(ParameterError, match="0 Hz"):
+        Recording(np.zeros(5, np.float32), 0)
+    with pytest.raises(AudioError, match="silent"):
+        normalize(Recording(np.zeros(5, np.float32), 8_000, "quiet.wav"))
+
+
+def test_playlists_are_not_followed(tmp_path: Path, speech: Path) -> None:
+    subprocess.run(["ffmpeg", "-v", "error", "-i", speech, tmp_path / "other.aac"], check=True)
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{tmp_path / 'other.aac'}\n#EXT-X-ENDLIST\n"
+    (tmp_path / "take.m4a").write_text(playlist)
+    for source in (tmp_path / "take.m4a", io.BytesIO(playlist.encode())):
+        with pytest.raises(AudioError, match="not audio but text"):
+            open_audio(source)
+
+
+@pytest.mark.parametrize("rate", [1, 99, 2_000_000])
+def test_impossible_sample_rates_are_named(tmp_path: Path, rate: int) -> None:
+    soundfile.write(tmp_path / "odd.wav", buzz(1_000), rate)
+    with pytest.raises(AudioError, match=rf"{rate} Hz is not possible"):
+        open_audio(tmp_path / "odd.wav")

@@ -1,0 +1,129 @@
+"""Scores keep their promises: nothing that grows apart gains, parts add up, and models survive their files."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speechcmp.errors import ParameterError
+from speechcmp.scoring.impostors import Measures
+from speechcmp.scoring.model import MISSING, TakeMeasures, combine, load_model, score
+
+finite = st.floats(0, 1.5)
+tempos = st.floats(0.2, 5)
+any_measures = st.builds(Measures, finite, finite, tempos, finite)
+
+
+@given(any_measures)
+def test_parts_add_up_to_what_is_lost(measures: Measures) -> None:
+    got = score(measures)
+    assert 0 <= got.value <= 100
+    assert min(got.lost) >= 0
+    assert math.isclose(100 - sum(got.lost), got.value, abs_tol=1e-9)
+    assert 0 <= got.interval[0] <= got.value <= got.interval[1] <= 100
+
+
+@given(any_measures, any_measures)
+def test_no_measure_gains_by_growing(a: Measures, b: Measures) -> None:
+    def ordered(x: float, y: float) -> tuple[float, float]:
+        return min(x, y), max(x, y)
+
+    distance, relative, pause = (
+        ordered(*x) for x in ((a.distance, b.distance), (a.relative, b.relative), (a.pause, b.pause))
+    )
+    slow = ordered(abs(math.log(a.tempo)), abs(math.log(b.tempo)))
+    near, far = (Measures(distance[k], relative[k], math.exp(slow[k]), pause[k]) for k in (0, 1))
+    assert score(near).value >= score(far).value - 1e-9
+
+
+@given(any_measures)
+def test_faster_costs_as_much_as_slower(measures: Measures) -> None:
+    mirrored = replace(measures, tempo=1 / measures.tempo)
+    assert score(mirrored).value == pytest.approx(score(measures).value)
+
+
+def test_each_measure_costs_points_under_its_own_name() -> None:
+    perfect = Measures(0.0, 0.0)
+    assert score(perfect).value > 99.9
+    assert score(replace(perfect, tempo=3.0)).lost.timing > 10
+    assert score(replace(perfect, pause=0.4)).lost.pauses > 1
+    assert score(replace(perfect, relative=0.6)).lost.sound > 5
+    assert score(Measures(0.4, 1.0)).lost.text > 50
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ((), ()),
+        ((None,), (0.0,)),
+        ((None,), (math.nan,)),
+        ((None,), (1.0,), (-1.0, 0.0)),
+        ((None,), (1.0,), (0.0, 0.0), math.inf),
+    ],
+)
+def test_impossible_takes_are_refused(values: tuple[Any, ...]) -> None:
+    with pytest.raises(ParameterError, match="give"):
+        TakeMeasures(*values)
+
+
+@pytest.mark.parametrize("durations_s", [[], [1.0, 2.0], [0.0]])
+def test_combine_wants_a_duration_for_each_chunk(durations_s: list[float]) -> None:
+    with pytest.raises(ParameterError, match="durations"):
+        combine([MISSING] * min(1, len(durations_s)), durations_s)
+
+
+# ----------------------------------------------------------------------------------------------- model
+
+
+def test_a_model_survives_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(load_model().to_json(), encoding="utf-8")
+    assert load_model(path) == load_model()
+
+
+def test_the_shipped_model_says_where_it_comes_from() -> None:
+    fitted = load_model().fitted
+    assert {"on", "by", "n_readings", "n_speakers", "cross_validated"} <= set(fitted)
+    value, low, high = fitted["cross_validated"]["score_pearson"]
+    assert low < value < high
+
+
+def broken(**changes: Any) -> str:
+    data = json.loads(load_model().to_json())
+    for key, value in changes.items():
+        data.pop(key) if value is None else data.update({key: value})
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "no score model"),
+        ("[]", "no score model"),
+        (broken(schema="other/1"), "schema is not"),
+        (broken(schema=None), "lacks 'schema'"),
+        (broken(gate=None), "lacks 'gate'"),
+        (broken(gate={"offset": 1.0, "distance": -1.0, "relative": 1.0}), "not negative"),
+        (broken(gate={"offset": "1", "distance": 1.0, "relative": 1.0}), "no score model"),
+        (broken(sound={"knots": [0.1], "slopes": [-2.0]}), "none negative"),
+        (broken(timing={"knots": [0.1], "slopes": []}), "as many slopes"),
+        (broken(pauses={"knots": ["a"], "slopes": [1.0]}), "no score model"),
+        (broken(error=[1.0, 2.0]), "around 0"),
+    ],
+)
+def test_files_that_are_no_model_are_refused(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ParameterError, match=reason) as caught:
+        load_model(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_said() -> None:
+    with pytest.raises(ParameterError, match=r"nowhere\.json: can't be read \(No such file.*speechcmp calibrate"):
+        load_model(Path("nowhere.json"))
