@@ -18,8 +18,7 @@ from speechcmp.audio.segment import SplitParams, segment
 from speechcmp.comparison.align import Alignment, AlignParams, ChunkMatch, FrameRange, Speech, Track, align_speech
 from speechcmp.comparison.mismatch import find_mismatches, local_costs
 from speechcmp.comparison.result import ChunkPair, Comparison, DistanceMatrix, Side, Span
-from speechcmp.dtw.fast_dtw import fastdtw_distance
-from speechcmp.dtw.warp import WarpingPath, dtw_distance, dtw_distances, dtw_path
+from speechcmp.dtw.warp import WarpingPath, dtw_distance, dtw_distances, dtw_path, fastdtw_distance
 from speechcmp.errors import ParameterError
 from speechcmp.features.mfcc import Features, frame_levels, log_mel_bands, speech_frames
 from speechcmp.features.prosody import ProsodyTrace, compare_prosody, trace

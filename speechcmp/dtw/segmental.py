@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.dtw import _segmental_numpy
-from speechcmp.dtw._native import import_native, wanted_kernel
+from speechcmp.dtw.kernel import import_native, wanted_kernel
 from speechcmp.errors import ParameterError
 
 Floats = NDArray[np.float32]

@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.audio.recording import Recording, mix_down, resample
-from speechcmp.dtw.packing import unit_vectors
+from speechcmp.dtw.kernel import unit_vectors
 from speechcmp.dtw.warp import dtw_pair_distances
 from speechcmp.errors import ParameterError
 from speechcmp.features.mfcc import Features, MfccParams, cosine_basis, log_mel_bands

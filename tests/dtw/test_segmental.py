@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from speechcmp.dtw import _segmental_numpy
-from speechcmp.dtw._native import import_native
+from speechcmp.dtw.kernel import import_native
 from speechcmp.dtw.segmental import AlignParams, Bins, Problem, warp
 
 NATIVE = import_native("_segmental")

@@ -21,10 +21,19 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from speechcmp.dtw import _dtw_numpy, packing
+from speechcmp.dtw import _dtw_numpy
+from speechcmp.dtw import kernel as module
 from speechcmp.dtw import warp as dtw
-from speechcmp.dtw._native import KERNEL_VARIABLE, import_native
-from speechcmp.dtw.warp import METRICS, dtw_distance, dtw_distances, dtw_pair_distances, dtw_path, kernel_name
+from speechcmp.dtw.kernel import KERNEL_VARIABLE, import_native
+from speechcmp.dtw.warp import (
+    METRICS,
+    dtw_distance,
+    dtw_distances,
+    dtw_pair_distances,
+    dtw_path,
+    fastdtw_distance,
+    kernel_name,
+)
 from speechcmp.errors import ParameterError
 
 NATIVE: Any = import_native("_dtw")
@@ -303,7 +312,7 @@ def test_chosen_pairs(recordings: list[NDArray[np.float32]]) -> None:
 
 
 def test_each_recording_is_packed_once(recordings: list[NDArray[np.float32]]) -> None:
-    with mock.patch.object(packing, "pack", wraps=packing.pack) as pack:
+    with mock.patch.object(module, "pack", wraps=module.pack) as pack:
         dtw_distances(recordings, recordings)
         assert pack.call_count == len(recordings)
         dtw_distances(recordings[:2], recordings[2:])
@@ -378,7 +387,7 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
     (np.array([[1, 2, np.inf]]), {"metric": "cosine"}, "take: inf at frame 0, dimension 2"),
     (GOOD * 1e300, {}, "take: inf at frame 0"),
     (GOOD * 1e16, {"metric": "sqeuclidean"}, r"1.*e\+16 at frame 0, dimension 0, is above 1e\+15"),
-    (GOOD, {"metric": "manhattan"}, "metric: unknown, given 'manhattan'; choose one of l1, l2"),
+    (GOOD, {"metric": "manhattan"}, "metric: 'manhattan' is unknown; choose one of l1, l2"),
     (GOOD, {"band": 0}, r"band: must be in \(0, 1\], given 0"),
     (GOOD, {"band": 1.01}, "given 1.01"),
     (GOOD, {"band": -0.5}, "given -0.5"),
@@ -417,7 +426,7 @@ def test_bad_options_of_many_pairs() -> None:
         dtw_pair_distances([GOOD], [GOOD], [(0, 0, 0)])
     with pytest.raises(ParameterError, match="n_threads: must be at least 1, given 0"):
         dtw_distances([GOOD], [GOOD], n_threads=0)
-    with pytest.raises(ParameterError, match="metric: unknown"):
+    with pytest.raises(ParameterError, match="metric: .* is unknown"):
         dtw_distances([], [], metric="l3")
 
 
@@ -442,13 +451,13 @@ def test_unknown_kernel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_numpy_without_extension(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(KERNEL_VARIABLE, raising=False)
-    monkeypatch.setattr(packing, "import_native", lambda _: None)
-    packing._find_kernel.cache_clear()
+    monkeypatch.setattr(module, "import_native", lambda _: None)
+    module._find_kernel.cache_clear()
     try:
         assert kernel_name() == "numpy"
         assert dtw_distance(GOOD, GOOD + 1) == 4 * 3 / 8
     finally:
-        packing._find_kernel.cache_clear()
+        module._find_kernel.cache_clear()
 
 
 @needs_native
@@ -504,3 +513,28 @@ def test_what_is_wrong_in_a_stack_is_named() -> None:
     stack[1, 4, 0] = np.nan
     with pytest.raises(ParameterError, match="take 1: nan at frame 4, dimension 0"):
         dtw_pair_distances(np.zeros((1, 5, 2)), stack, [(0, 0)])
+
+
+# ------------------------------------------------------------------------------------- the fastdtw package
+def fast_pair(seed: int) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float32]], ...]:
+    rng = np.random.default_rng(seed)
+    return tuple(rng.standard_normal((n, 4)).astype(np.float32) for n in (23, 31))
+
+
+@pytest.mark.parametrize("metric", ["l1", "l2", "sqeuclidean", "cosine"])
+def test_a_wide_radius_is_exact(metric: str) -> None:
+    reference, take = fast_pair(1)
+    exact = dtw_distance(reference, take, metric=metric)
+    assert fastdtw_distance(reference, take, metric=metric, radius=40) == pytest.approx(exact, rel=1e-5)
+    assert fastdtw_distance(reference, take, metric=metric) >= exact * (1 - 1e-5)
+
+
+def test_cosine_of_silent_frames_is_that_of_the_exact_kernel() -> None:
+    reference, take = np.zeros((3, 4), np.float32), fast_pair(2)[1][:2]
+    for a, b in ((reference, take), (reference, reference), (take, reference)):
+        assert fastdtw_distance(a, b, metric="cosine", radius=9) == pytest.approx(dtw_distance(a, b, metric="cosine"))
+
+
+def test_unknown_metric_is_named() -> None:
+    with pytest.raises(ParameterError, match="'euclid' is unknown"):
+        fastdtw_distance(*fast_pair(3), metric="euclid")

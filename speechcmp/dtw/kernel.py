@@ -1,6 +1,8 @@
-"""Feature sequences as the kernels of DTW take them, and which kernel there is."""
+"""Which kernel there is, compiled or numpy, and feature sequences as it takes them."""
 
 import functools
+import importlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,10 +11,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechcmp.dtw import _dtw_numpy
-from speechcmp.dtw._native import KERNEL_VARIABLE, import_native, wanted_kernel
 from speechcmp.errors import ParameterError
 
+KERNEL_VARIABLE = "SPEECHCMP_KERNEL"
+
 Recordings = Sequence[ArrayLike] | NDArray[np.floating]
+
+
+def wanted_kernel() -> str:
+    """Return the instruction set, or "numpy", that the environment asks for; empty for the best one."""
+    return os.environ.get(KERNEL_VARIABLE, "")
+
+
+def import_native(name: str) -> Any:  # noqa: ANN401 - a compiled module has no annotations
+    """Return a compiled module of the package, or None if it was not built."""
+    try:
+        return importlib.import_module(f"speechcmp.dtw.{name}")
+    except ImportError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
