@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.audio.recording import load_recording
-from speechcmp.audio.segment import SplitParams, segment
+from speechcmp.audio.split import SplitParams, split_recording
 from speechcmp.calibration import fit as calibration
 from speechcmp.calibration.fit import Examples
 from speechcmp.dtw.warp import dtw_path
@@ -102,7 +102,7 @@ class Data:
 
 def speech_of(path: Path) -> tuple[Features, float]:
     """Return the bands from the first to the last speech of a recording, and the file's duration."""
-    split = segment(load_recording(path), SplitParams())
+    split = split_recording(load_recording(path), SplitParams())
     bands = measuring.measure_bands(split.source)
     per_frame = split.source.sample_rate * measuring.HOP_S
     start, stop = round(split.chunks[0].start / per_frame), round(split.chunks[-1].stop / per_frame)
@@ -208,7 +208,7 @@ def print_weights(data: Data) -> None:
     for voice in VOICES:
         shared, power = np.zeros(13), np.zeros(13)
         for ours, theirs in zip(data.references[voice], data.takes, strict=True):
-            sides = [measuring._cepstra(x[measuring._speech(x)], 1) for x in (ours, theirs)]  # noqa: SLF001
+            sides = [measuring._cepstra(x[measuring._is_speech(x)], 1) for x in (ours, theirs)]  # noqa: SLF001
             steps = max(8, round(np.sqrt(len(sides[0]) * len(sides[1])) / 3))
             a, b = (measuring._stretch(x, steps)[0] for x in sides)  # noqa: SLF001
             path = dtw_path(a, b, metric="cosine").steps

@@ -15,7 +15,7 @@ from pydub import AudioSegment
 from pydub.silence import detect_nonsilent
 
 from speechcmp.audio.recording import load_recording
-from speechcmp.audio.segment import SplitParams, segment
+from speechcmp.audio.split import SplitParams, split_recording
 from speechcmp.features.recipes import RECIPES
 
 Span = tuple[float, float]
@@ -126,7 +126,7 @@ def pause_counts(truth: Path, snr_db: float | None, folder: Path) -> list[int]:
         samples = samples + pink(len(samples), rate) * 10 ** ((-20 - snr_db) / 20)
     path = folder / "noisy.wav"
     soundfile.write(path, np.clip(samples, -1, 1 - 2**-15), rate, subtype="PCM_16")
-    chunks = segment(load_recording(path), SplitParams(keep_silence_ms=0)).chunks
+    chunks = split_recording(load_recording(path), SplitParams(keep_silence_ms=0)).chunks
     # From seconds as commands print them: an edge just 50 ms off is a miss for whoever reads those.
     spans = [(round(chunk.start / rate, 6) * 1000, round(chunk.stop / rate, 6) * 1000) for chunk in chunks]
     duration_ms = 1000 * len(samples) / rate
@@ -183,7 +183,7 @@ def our_ranges(path: Path, minimum_ms: int, threshold_dbfs: float, keep_ms: int,
     )
     recording = load_recording(path, mono=False)
     ms = recording.sample_rate / 1000
-    return [[round(chunk.start / ms), round(chunk.stop / ms)] for chunk in segment(recording, params).chunks]
+    return [[round(chunk.start / ms), round(chunk.stop / ms)] for chunk in split_recording(recording, params).chunks]
 
 
 def pydub_ranges(path: Path, minimum_ms: int, threshold_dbfs: float, keep_ms: int, step_ms: int) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""Where to cut a recording: at its pauses.
+"""One loudness, then chunks: where a recording is cut at its pauses.
 
 With a number as threshold the cuts are those of `pydub.silence.split_on_silence` (0.25.1) to the sample;
 with ``"auto"`` they come from the recording's own noise floor (`speechcmp.audio.vad`).
@@ -7,26 +7,94 @@ with ``"auto"`` they come from the recording's own noise floor (`speechcmp.audio
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Generic, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.audio.vad import find_speech, noise_floor
+from speechcmp.audio.recording import (
+    AudioFile,
+    Level,
+    PcmSource,
+    Recording,
+    Source,
+    apply_gain,
+    count_clipped,
+    measure_level,
+    silent_error,
+)
+from speechcmp.audio.vad import FoundSpeech, find_speech, noise_floor
 from speechcmp.errors import ParameterError
-
-if TYPE_CHECKING:
-    from speechcmp.audio.recording import PcmSource
 
 Range = tuple[int, int]
 Integers = NDArray[np.int64]
 
 LONG_S = 30.0  # a longer recording in one chunk deserves a word
+CUT_OFF_SHARE = 1e-3  # of the speech; below that it is a click or two
+AUDIBLE_CLIPPING = 1e-4  # of the samples; below that nobody hears it
 _QUIET_S = 0.1  # a cut inside speech lies in the quietest stretch of this length
 _CELL_MS = 10
 _WINDOWS = 1 << 18
 _LOW_BITS = 32
 _LOW = (1 << _LOW_BITS) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SplitParams:
+    """How a recording is brought to one loudness and cut at its pauses.
+
+    Attributes
+    ----------
+    min_silence_len_ms : int
+        Shorter pauses are not cut at.
+    silence_thresh_dbfs : float or "auto"
+        A window of `min_silence_len_ms` whose RMS is at or below this level is a pause; the ranges then equal
+        those of `pydub.silence.split_on_silence`. ``"auto"`` judges by the recording's own noise floor.
+    keep_silence_ms : int or bool
+        How much of the pause a chunk keeps at either end; a shorter pause is shared. True keeps all.
+    seek_step_ms : int
+        How far pydub's window moves at a time; without meaning for ``"auto"``.
+    min_chunk_ms : int or None
+        Shorter chunks are merged with the nearer neighbor, the pause between them included.
+    max_chunk_ms : int or None
+        Longer chunks are cut at their quietest places; it wins over `min_chunk_ms`.
+    target_dbfs : float or None
+        Loudness to bring the recording to first, -100 to 0; None leaves it as it is.
+
+    Raises
+    ------
+    ParameterError
+        A length is not positive, `keep_silence_ms` is negative, `min_chunk_ms` exceeds `max_chunk_ms`, the
+        threshold is neither a number nor ``"auto"``, or the target is out of range.
+    """
+
+    min_silence_len_ms: int = 500
+    silence_thresh_dbfs: float | Literal["auto"] = "auto"
+    keep_silence_ms: int | bool = 100
+    seek_step_ms: int = 1
+    min_chunk_ms: int | None = None
+    max_chunk_ms: int | None = None
+    target_dbfs: float | None = -20.0
+
+    def __post_init__(self) -> None:
+        if self.target_dbfs is not None and not -100 <= self.target_dbfs <= 0:
+            raise ParameterError(f"target_dbfs: {self.target_dbfs} is not possible; give a level from -100 to 0")
+        threshold = self.silence_thresh_dbfs
+        if threshold != "auto" and (isinstance(threshold, str) or not math.isfinite(threshold)):
+            raise ParameterError(
+                f"silence_thresh_dbfs: {threshold!r} is no level; give 'auto' or dBFS, for example -40"
+            )
+        for name in ("min_silence_len_ms", "seek_step_ms", "min_chunk_ms", "max_chunk_ms"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 1 and value == int(value)):
+                raise ParameterError(f"{name}: {value} is not possible; give whole ms above 0, such as 500")
+        if not (math.isfinite(self.keep_silence_ms) and self.keep_silence_ms >= 0):
+            raise ParameterError(f"keep_silence_ms: {self.keep_silence_ms} is not possible; give 0 or more ms")
+        if self.min_chunk_ms and self.max_chunk_ms and self.min_chunk_ms > self.max_chunk_ms:
+            raise ParameterError(
+                f"min_chunk_ms: {self.min_chunk_ms} is above max_chunk_ms {self.max_chunk_ms}; "
+                "lower it or raise the other"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,41 +106,38 @@ class Chunk:
     stop: int
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """The chunks of a recording and what they were found with.
+@dataclass(frozen=True, slots=True, eq=False)
+class Split(Generic[Source]):
+    """A recording at one loudness, and its chunks.
 
     Attributes
     ----------
+    source : Recording or AudioFile
+        With the gain applied.
+    params : SplitParams
+    level : Level
+        Before the gain.
     chunks : tuple of Chunk
         Ascending, never overlapping.
     noise_floor_dbfs : float
-        What the quietest twentieth of the recording stays below; -inf for digital silence.
+        What the quietest twentieth of the recording stays below, before the gain; -inf for digital silence.
     silence_thresh_dbfs : float
-        The threshold given, or the fixed threshold that comes nearest to ``"auto"``.
+        After the gain: the threshold given, or the fixed threshold that comes nearest to ``"auto"``.
     warnings : tuple of str
-        Each with its remedy.
+        What the user should know, each with its remedy.
     """
 
+    source: Source
+    params: SplitParams
+    level: Level
     chunks: tuple[Chunk, ...]
     noise_floor_dbfs: float
     silence_thresh_dbfs: float
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """Speech before silence is kept: half-open, in samples (auto) or milliseconds (fixed)."""
-
-    ranges: list[Range]
-    powers: NDArray[np.floating]  # mean squares relative to full scale, of cells of equal length
-    cell_frames: float
-    noise_floor_dbfs: float
-    silence_thresh_dbfs: float
+    warnings: tuple[str, ...]
 
 
 def split_at_silence(
-    source: "PcmSource",
+    source: PcmSource,
     *,
     min_silence_len_ms: int = 500,
     silence_thresh_dbfs: float | Literal["auto"] = "auto",
@@ -81,110 +146,83 @@ def split_at_silence(
     min_chunk_ms: int | None = None,
     max_chunk_ms: int | None = None,
 ) -> list[Chunk]:
-    """Cut a recording at its pauses; `split_recording` with the chunks alone."""
-    split = split_recording(
-        source,
-        min_silence_len_ms=min_silence_len_ms,
-        silence_thresh_dbfs=silence_thresh_dbfs,
-        keep_silence_ms=keep_silence_ms,
-        seek_step_ms=seek_step_ms,
-        min_chunk_ms=min_chunk_ms,
-        max_chunk_ms=max_chunk_ms,
-    )
-    return list(split.chunks)
-
-
-def split_recording(
-    source: "PcmSource",
-    *,
-    min_silence_len_ms: int = 500,
-    silence_thresh_dbfs: float | Literal["auto"] = "auto",
-    keep_silence_ms: int | bool = 100,
-    seek_step_ms: int = 1,
-    min_chunk_ms: int | None = None,
-    max_chunk_ms: int | None = None,
-) -> Split:
-    """Cut a recording at its pauses.
+    """Cut a recording at its pauses, at the loudness it has: as `pydub.silence.split_on_silence`.
 
     Parameters
     ----------
     source : Recording or AudioFile
         Any rate, any number of channels; read once, in blocks.
-    min_silence_len_ms : int
-        Shorter pauses are not cut at.
-    silence_thresh_dbfs : float or "auto"
-        A window of `min_silence_len_ms` whose RMS is at or below this level is a pause; the ranges then equal
-        `pydub.silence.split_on_silence`'s. ``"auto"`` judges by the recording's own noise floor.
-    keep_silence_ms : int or bool
-        How much of the pause a chunk keeps at either end; a shorter pause is shared. True keeps all.
-    seek_step_ms : int
-        How far pydub's window moves at a time; without meaning for ``"auto"``.
-    min_chunk_ms : int, optional
-        Shorter chunks are merged with the nearer neighbor, the pause between them included.
-    max_chunk_ms : int, optional
-        Longer chunks are cut at their quietest places; it wins over `min_chunk_ms`.
+    min_silence_len_ms, silence_thresh_dbfs, keep_silence_ms, seek_step_ms, min_chunk_ms, max_chunk_ms
+        See `SplitParams`.
 
     Raises
     ------
     ParameterError
-        A length is not positive, `keep_silence_ms` is negative, `min_chunk_ms` exceeds `max_chunk_ms`, or
-        the threshold is neither a number nor ``"auto"``.
+        As `SplitParams`.
     """
-    threshold = _check_threshold(silence_thresh_dbfs)
-    _check_lengths(
-        keep_silence_ms,
-        min_silence_len_ms=min_silence_len_ms,
-        seek_step_ms=seek_step_ms,
-        min_chunk_ms=min_chunk_ms,
-        max_chunk_ms=max_chunk_ms,
+    params = SplitParams(
+        min_silence_len_ms, silence_thresh_dbfs, keep_silence_ms, seek_step_ms, min_chunk_ms, max_chunk_ms, None
     )
-    per_ms = source.sample_rate / 1000
-    if threshold is None:
-        found = _find_by_activity(source, min_silence_len_ms)
-        length, unit_frames = source.n_frames, 1.0
-    else:
-        found = _find_below(source, min_silence_len_ms, threshold, seek_step_ms)
-        length, unit_frames = _length_ms(source), per_ms
-    keep = length if keep_silence_ms is True else round(keep_silence_ms * per_ms / unit_frames)
-    kept = _keep_silence(found.ranges, keep, length)
-    cuts = [(int(a * unit_frames), min(int(b * unit_frames), source.n_frames)) for a, b in kept]
-    warnings = _warnings(source, found, unit_frames / source.sample_rate, min_silence_len_ms, threshold)
-    if max_chunk_ms:  # a long chunk is what it is there for
-        warnings = (text for text in warnings if "--max-chunk" not in text)
-    if min_chunk_ms:
-        cuts = _merge_short(cuts, min_chunk_ms * per_ms)
-    if max_chunk_ms:
-        cuts = _cut_long(cuts, found, source.sample_rate, min_chunk_ms or 0, max_chunk_ms)
-    chunks = tuple(Chunk(index, start, stop) for index, (start, stop) in enumerate(cuts))
-    return Split(chunks, found.noise_floor_dbfs, found.silence_thresh_dbfs, tuple(warnings))
+    return list(_chunks(source, _find_speech(source, params), params))
 
 
-# ------------------------------------------------------------------------------------------------- check
-def _check_threshold(threshold: float | str) -> float | None:
-    if threshold == "auto":
-        return None
-    if isinstance(threshold, str) or not math.isfinite(threshold):
-        raise ParameterError(f"silence_thresh_dbfs: {threshold!r} is no level; give 'auto' or dBFS, for example -40")
-    return float(threshold)
+def split_recording(source: Source, params: SplitParams | None = None) -> Split[Source]:
+    """Bring a recording to one loudness and cut it at its pauses.
+
+    Parameters
+    ----------
+    source : Recording or AudioFile
+        Any rate, any number of channels; a file is read twice, in blocks.
+    params : SplitParams, optional
+
+    Raises
+    ------
+    AudioError
+        The recording is silent.
+    """
+    chosen: SplitParams = params or SplitParams()
+    level: Level = measure_level(source)
+    if level.peak_dbfs == -math.inf:
+        raise silent_error(source.name)
+    # A recording of a few least bits has an RMS of 0: no gain brings that to a level.
+    target_dbfs = level.dbfs if chosen.target_dbfs is None else chosen.target_dbfs
+    gain_db: float = 0.0 if level.dbfs == -math.inf else target_dbfs - level.dbfs
+    leveled: Source = apply_gain(source, gain_db) if gain_db else source
+    found: FoundSpeech = _find_speech(leveled, chosen)
+    chunks: tuple[Chunk, ...] = _chunks(leveled, found, chosen)
+    warnings = (
+        *_split_warnings(leveled, found, chosen),
+        *_cut_off_warning(source, level, chunks),
+        *_clipping_warning(leveled, level.peak_dbfs + gain_db, chosen),
+    )
+    return Split(leveled, chosen, level, chunks, found.noise_floor_dbfs - gain_db, found.silence_thresh_dbfs, warnings)
 
 
-def _check_lengths(keep_silence_ms: float, **lengths_ms: int | None) -> None:
-    for name, value in lengths_ms.items():
-        if value is not None and not (math.isfinite(value) and value >= 1 and value == int(value)):
-            raise ParameterError(f"{name}: {value} is not possible; give whole ms above 0, such as 500")
-    if not (math.isfinite(keep_silence_ms) and keep_silence_ms >= 0):
-        raise ParameterError(f"keep_silence_ms: {keep_silence_ms} is not possible; give 0 or more ms")
-    shortest, longest = lengths_ms["min_chunk_ms"], lengths_ms["max_chunk_ms"]
-    if shortest and longest and shortest > longest:
-        raise ParameterError(f"min_chunk_ms: {shortest} is above max_chunk_ms {longest}; lower it or raise the other")
+def _find_speech(source: PcmSource, params: SplitParams) -> FoundSpeech:
+    if params.silence_thresh_dbfs == "auto":
+        return find_speech(source, min_silence_len_ms=params.min_silence_len_ms)
+    return _find_below(source, params.min_silence_len_ms, float(params.silence_thresh_dbfs), params.seek_step_ms)
 
 
-def _warnings(
-    source: "PcmSource", found: _Found, unit_s: float, min_silence_len_ms: int, threshold: float | None
-) -> Iterator[str]:
-    """Yield what the user should know, with the remedy; `unit_s` is the unit of the ranges."""
+def _chunks(source: PcmSource, found: FoundSpeech, params: SplitParams) -> tuple[Chunk, ...]:
+    per_ms, unit = source.sample_rate / 1000, found.unit_samples
+    length = source.n_frames if unit == 1 else _length_ms(source)
+    keep = length if params.keep_silence_ms is True else round(params.keep_silence_ms * per_ms / unit)
+    kept = _keep_silence([(start, stop) for start, stop in found.ranges.tolist()], keep, length)
+    cuts = [(int(a * unit), min(int(b * unit), source.n_frames)) for a, b in kept]
+    if params.min_chunk_ms:
+        cuts = _merge_short(cuts, params.min_chunk_ms * per_ms)
+    if params.max_chunk_ms:
+        cuts = _cut_long(cuts, found, source.sample_rate, params.min_chunk_ms or 0, params.max_chunk_ms)
+    return tuple(Chunk(index, start, stop) for index, (start, stop) in enumerate(cuts))
+
+
+# ----------------------------------------------------------------------------------------------- warnings
+def _split_warnings(source: PcmSource, found: FoundSpeech, params: SplitParams) -> Iterator[str]:
+    """Yield what is odd about the chunks, with the remedy."""
+    threshold = None if params.silence_thresh_dbfs == "auto" else float(params.silence_thresh_dbfs)
     fixed = f"the threshold {threshold:g} dBFS" if threshold is not None else ""
-    if not found.ranges:
+    if not len(found.ranges):
         yield (
             f"no speech found: nothing is above {fixed}; try --silence-thresh auto"
             if fixed
@@ -192,29 +230,34 @@ def _warnings(
         )
     if len(found.ranges) != 1:
         return
-    duration_s = (found.ranges[0][1] - found.ranges[0][0]) * unit_s
+    start, stop = found.ranges[0].tolist()
+    duration_s = (stop - start) * found.unit_samples / source.sample_rate
     whole = duration_s >= source.n_frames / source.sample_rate - 0.001
     if threshold is not None and whole and found.noise_floor_dbfs > threshold:
         above = f"noise floor {found.noise_floor_dbfs:.0f} dBFS is above {fixed}"
         yield f"{above}: no pause can be found; try --silence-thresh auto"
-    elif duration_s > LONG_S:
-        found_none = f"no pause of {min_silence_len_ms} ms found in {duration_s:.0f} s: one chunk"
+    elif duration_s > LONG_S and not params.max_chunk_ms:  # a long chunk is what that is there for
+        found_none = f"no pause of {params.min_silence_len_ms} ms found in {duration_s:.0f} s: one chunk"
         yield f"{found_none}; try a smaller --min-silence-len, or --max-chunk"
 
 
+def _cut_off_warning(source: Recording | AudioFile, level: Level, chunks: tuple[Chunk, ...]) -> Iterator[str]:
+    n_spoken = sum(chunk.stop - chunk.start for chunk in chunks) * source.channels
+    if n_spoken and level.n_cut_off > CUT_OFF_SHARE * n_spoken:
+        share = min(100 * level.n_cut_off / n_spoken, 100)
+        yield f"clipped: {share:.1f} % of the speech is cut off at full scale; record again with a lower gain"
+
+
+def _clipping_warning(leveled: Recording | AudioFile, peak_dbfs: float, params: SplitParams) -> Iterator[str]:
+    if peak_dbfs <= 0:
+        return
+    n_clipped = count_clipped(leveled) if isinstance(leveled, AudioFile) else leveled.n_clipped
+    if n_clipped > AUDIBLE_CLIPPING * leveled.n_frames * leveled.channels:
+        yield f"{n_clipped:,} samples are clipped at {params.target_dbfs:g} dBFS; try a lower --target-dbfs"
+
+
 # -------------------------------------------------------------------------------------------------- find
-def _find_by_activity(source: "PcmSource", min_silence_len_ms: int) -> _Found:
-    activity = find_speech(source, min_silence_len_ms=min_silence_len_ms)
-    return _Found(
-        ranges=[(start, stop) for start, stop in activity.spans.tolist()],
-        powers=activity.powers,
-        cell_frames=float(activity.frame_length),
-        noise_floor_dbfs=activity.noise_floor_dbfs,
-        silence_thresh_dbfs=activity.silence_thresh_dbfs,
-    )
-
-
-def _find_below(source: "PcmSource", min_silence_len_ms: int, threshold: float, seek_step_ms: int) -> _Found:
+def _find_below(source: PcmSource, min_silence_len_ms: int, threshold: float, seek_step_ms: int) -> FoundSpeech:
     """Do what `pydub.silence.detect_nonsilent` does, by one sum of squares a millisecond."""
     length_ms = _length_ms(source)
     sums = _SquareSums.of(source, length_ms)
@@ -222,11 +265,14 @@ def _find_below(source: "PcmSource", min_silence_len_ms: int, threshold: float, 
     powers = sums.powers(cells)
     silent = _silent_windows(sums, min_silence_len_ms, threshold, seek_step_ms)
     ranges = _between(_silent_ranges(silent, min_silence_len_ms, seek_step_ms), length_ms)
-    cell_frames = source.sample_rate * _CELL_MS / 1000
-    return _Found(ranges, powers, cell_frames, noise_floor(powers, 100 // _CELL_MS), threshold)
+    per_ms = source.sample_rate / 1000
+    floor_dbfs = noise_floor(powers, 100 // _CELL_MS)
+    return FoundSpeech(
+        np.array(ranges, np.int64).reshape(-1, 2), per_ms, powers, per_ms * _CELL_MS, floor_dbfs, threshold
+    )
 
 
-def _length_ms(source: "PcmSource") -> int:
+def _length_ms(source: PcmSource) -> int:
     return round(1000 * (float(source.n_frames) / source.sample_rate))  # half to even, as pydub's len()
 
 
@@ -241,7 +287,7 @@ class _SquareSums:
     full_scale: int
 
     @classmethod
-    def of(cls, source: "PcmSource", length_ms: int) -> "_SquareSums":
+    def of(cls, source: PcmSource, length_ms: int) -> "_SquareSums":
         edges = (np.arange(length_ms + 1) * (source.sample_rate / 1000.0)).astype(np.int64)
         wide = source.sample_width == 4
         low = np.zeros_like(edges)
@@ -363,10 +409,12 @@ def _merge_short(cuts: list[Range], shortest: float) -> list[Range]:
     return cuts
 
 
-def _cut_long(cuts: list[Range], found: _Found, sample_rate: int, min_chunk_ms: int, max_chunk_ms: int) -> list[Range]:
+def _cut_long(
+    cuts: list[Range], found: FoundSpeech, sample_rate: int, min_chunk_ms: int, max_chunk_ms: int
+) -> list[Range]:
     longest = max(int(max_chunk_ms * sample_rate / 1000), 1)
     shortest = int(min_chunk_ms * sample_rate / 1000)
-    width = max(round(_QUIET_S * sample_rate / found.cell_frames), 1)
+    width = max(round(_QUIET_S * sample_rate / found.cell_samples), 1)
     sums = np.concatenate([[0.0], np.cumsum(found.powers, dtype=np.float64)])
     smooth = sums[width:] - sums[:-width] if len(sums) > width else np.zeros(0)
     pieces: list[Range] = []
@@ -378,10 +426,10 @@ def _cut_long(cuts: list[Range], found: _Found, sample_rate: int, min_chunk_ms: 
             pieces.append((start, stop))
             continue
         margin = min(max(shortest, length // 4), length // 2)
-        inside = np.ceil(np.array([start + margin, stop - margin]) / found.cell_frames - width / 2).astype(int)
+        inside = np.ceil(np.array([start + margin, stop - margin]) / found.cell_samples - width / 2).astype(int)
         view = smooth[max(inside[0], 0) : max(inside[1], 0)]
         middle = (start + stop) // 2
-        cut = int((max(inside[0], 0) + view.argmin() + width / 2) * found.cell_frames) if len(view) else middle
+        cut = int((max(inside[0], 0) + view.argmin() + width / 2) * found.cell_samples) if len(view) else middle
         cut = min(max(cut, start + margin, start + 1), stop - max(margin, 1))
         waiting += [(cut, stop), (start, cut)]
     return pieces

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from speechcmp.batch.manifest import import_parquet, text_encoding
-from speechcmp.batch.results import SCHEMA as BATCH_SCHEMA
-from speechcmp.batch.results import CsvLines
+from speechcmp.batch.results import SCHEMA as BATCH_SCHEMA, CsvLines
 from speechcmp.batch.shards import Layout, Record, nested
 from speechcmp.calibration.fit import Examples
-from speechcmp.comparison.serialize import SCHEMA as COMPARE_SCHEMA
-from speechcmp.comparison.serialize import take_measures
+from speechcmp.comparison.serialize import SCHEMA as COMPARE_SCHEMA, take_measures
 from speechcmp.errors import ParameterError
 from speechcmp.scoring.model import TakeMeasures
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import typer
 
 from speechcmp.cli import options
-from speechcmp.cli.inputs import STDIN, expand_inputs
+from speechcmp.cli.inputs import STDIN, exit_code, expand_inputs
 from speechcmp.cli.main import INTERRUPTED
 from speechcmp.errors import ParameterError, SpeechcmpError
 
 if TYPE_CHECKING:
-    from speechcmp.audio.segment import SplitParams
+    from speechcmp.audio.split import SplitParams
     from speechcmp.batch.manifest import Manifest
     from speechcmp.batch.run import Batch, Outcome
     from speechcmp.batch.worker import Failure
@@ -273,7 +273,7 @@ class _Run:
             why = "interrupted" if self._interrupted else f"stopped after {self.summary.n_failed} failures"
             complain(f"{why}: {self.summary.n_scored} rows are done, {left} are left; {again}")
             return INTERRUPTED if self._interrupted else 1
-        return 0 if not self.summary.n_failed else 3 if self.summary.n_scored else 1
+        return exit_code(self.summary.n_failed, self.summary.n_scored)
 
     def _is_stopped(self) -> bool:
         many = self._max_failures is not None and self.summary.n_failed >= self._max_failures

@@ -45,8 +45,7 @@ def calibrate(
     ] = "table",
 ) -> int:
     """Fit the score to your own ratings of takes, to good and wrong takes of your own, or to both."""
-    from speechcmp.calibration.fit import Examples
-    from speechcmp.calibration.fit import calibrate as fit
+    from speechcmp.calibration.fit import Examples, calibrate as fit
     from speechcmp.calibration.ratings import all_takes, read_results
     from speechcmp.cli.output import warn
     from speechcmp.cli.views import calibration as calibration_view

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from speechcmp.cli import options
-from speechcmp.cli.inputs import as_label, as_source, expand_inputs
-from speechcmp.errors import ParameterError, SpeechcmpError
+from speechcmp.cli.inputs import EachInput, as_label, as_source, expand_inputs
+from speechcmp.errors import ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from speechcmp.audio.segment import SplitParams
+    from speechcmp.audio.split import SplitParams
     from speechcmp.comparison.compare import CompareParams, Prepared
     from speechcmp.comparison.result import Comparison, DistanceMatrix
 
@@ -68,8 +68,6 @@ def compare(
     split: "SplitParams",
 ) -> int:
     """Compare takes with a reference, chunk by chunk."""
-    from speechcmp.cli.output import complain
-    from speechcmp.cli.progress import track
     from speechcmp.comparison.compare import CompareParams
     from speechcmp.comparison.result import Comparison
     from speechcmp.scoring.model import load_model
@@ -88,22 +86,17 @@ def compare(
         model=load_model(calibration) if calibration else None,
     )
     compare_one = _comparer(reference, others, params, calibration, matrix=by == "matrix", flag_copies=flag_copies)
-    results, n_failed = [], 0
-    for name in track(names, total=len(names), what="Comparing"):
-        try:
-            results.append(compare_one(_prepare(name, params)))
-        except SpeechcmpError as error:
-            if len(names) == 1 or isinstance(error, ParameterError):
-                raise
-            complain(str(error))
-            n_failed += 1
+    work = EachInput(names, what="Comparing")
+    results = list(work.outcomes(lambda name: compare_one(_prepare(name, params))))
     _print(results, output_format, matrix=by == "matrix", single=len(names) == 1, verbose=verbose)
     compared = [result for result in results if isinstance(result, Comparison)]
-    if n_failed:
-        return 3 if results else 1
-    if fail_under is not None and any(not r.score or r.score.value < fail_under for r in compared):
+    if (
+        not work.n_failed
+        and fail_under is not None
+        and any(not r.score or r.score.value < fail_under for r in compared)
+    ):
         return BELOW
-    return 0
+    return work.exit_code
 
 
 def _check(reference: str, takes: list[str], *, matrix: bool, flag_copies: bool, fail_under: float | None) -> None:
@@ -214,8 +207,7 @@ def _flag_copy(result: "Comparison", reference: "Prepared", take: "Prepared") ->
 
 def _print(results: list[Any], output_format: str, *, matrix: bool, single: bool, verbose: bool) -> None:
     from speechcmp.cli import output
-    from speechcmp.cli.views import comparison as comparison_view
-    from speechcmp.cli.views import matrix as matrix_view
+    from speechcmp.cli.views import comparison as comparison_view, matrix as matrix_view
 
     view: Any = matrix_view if matrix else comparison_view
     if output_format == "json":

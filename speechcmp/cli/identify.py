@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from speechcmp.cli import options
-from speechcmp.cli.inputs import as_label, as_source, expand_inputs
-from speechcmp.errors import AudioError, DependencyError
+from speechcmp.cli.inputs import EachInput, as_label, as_source, expand_inputs
 
 if TYPE_CHECKING:
     from speechcmp.fingerprint.identify import Identified
@@ -41,27 +40,19 @@ def identify(
     """Tell which recording of the library a clip is from, and where; exit 4 if one is from none."""
     from speechcmp.cli import output
     from speechcmp.cli.library import open_library
-    from speechcmp.cli.progress import track
 
     names = expand_inputs(clips, recursive=recursive)
-    answers, n_failed = [], 0
+    work, answers = EachInput(names, what="Identifying"), []
     with open_library(db) as store:
         info = store.info()
-        for name in track(names, total=len(names), what="Identifying"):
-            try:
-                answers.append(_identify_one(name, store, info, every=every))
-            except (AudioError, DependencyError) as error:
-                if len(names) == 1:
-                    raise
-                output.complain(str(error))
-                n_failed += 1
-                continue
+        for answer in work.outcomes(lambda name: _identify_one(name, store, info, every=every)):
+            answers.append(answer)
             if output_format == "jsonl":
-                output.print_json_line(as_json(answers[-1]))
+                output.print_json_line(as_json(answer))
     _print(answers, output_format, single=len(names) == 1)
-    if n_failed:
-        return 3 if answers else 1
-    return 0 if all(answer.identified.matches for answer in answers) else NO_MATCH
+    if not work.n_failed and not all(answer.identified.matches for answer in answers):
+        return NO_MATCH
+    return work.exit_code
 
 
 def _identify_one(name: str, store: "Store", info: "LibraryInfo", *, every: bool) -> Answer:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from speechcmp.cli import options
-from speechcmp.cli.inputs import STDIN, expand_inputs
+from speechcmp.cli.inputs import STDIN, exit_code, expand_inputs
 from speechcmp.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def index(
     elif output_format == "table":
         _print_table(rows, limit)
     n_failed = sum(row["status"] == "failed" for row in rows)
-    return 0 if not n_failed else 3 if n_failed < len(rows) else 1
+    return exit_code(n_failed, len(rows) - n_failed)
 
 
 def as_row(row: "Ingested | IngestFailure") -> dict[str, Any]:

@@ -3,12 +3,14 @@
 import glob
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from speechcmp.audio.url import is_url, without_secrets
-from speechcmp.errors import AudioError, ParameterError
+from speechcmp.errors import AudioError, ParameterError, SpeechcmpError, StoreError
+
+T = TypeVar("T")
 
 STDIN = "-"
 AUDIO_SUFFIXES = frozenset(
@@ -65,6 +67,54 @@ def _nothing_error(name: str, hint: str = "") -> AudioError:
     if not os.access(name, os.R_OK | os.X_OK):
         return AudioError(f"{name}: unreadable (permission denied); check the folder's permissions")
     return AudioError(f"{name}: no recording in this folder; {hint}")
+
+
+class EachInput:
+    """Does something with one input after the other.
+
+    What can't be done ends the command if it is the only one, or would befall all; otherwise it is told and counted.
+
+    Parameters
+    ----------
+    names : sequence of str
+        From `expand_inputs`.
+    what : str
+        What the progress bar says.
+    prints : bool
+        Whether outcomes are printed as they come, which needs no bar.
+    """
+
+    def __init__(self, names: Sequence[str], *, what: str, prints: bool = False) -> None:
+        self._names = names
+        self._what = what
+        self._prints = prints
+        self.n_failed = 0
+
+    def outcomes(self, function: Callable[[str], T]) -> Iterator[T]:
+        """Yield what the function makes of each input, as soon as it is known; nothing is kept."""
+        from speechcmp.cli.output import complain
+        from speechcmp.cli.progress import track
+
+        for name in track(self._names, total=len(self._names), what=self._what, prints=self._prints):
+            try:
+                outcome = function(name)
+            except SpeechcmpError as error:
+                if len(self._names) == 1 or isinstance(error, ParameterError | StoreError):
+                    raise
+                complain(str(error))
+                self.n_failed += 1
+                continue
+            yield outcome
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all went well, 1 if nothing did, 3 between the two."""
+        return exit_code(self.n_failed, len(self._names) - self.n_failed)
+
+
+def exit_code(n_failed: int, n_done: int) -> int:
+    """Return the exit code of work on several inputs: 3 if some failed and the rest is there."""
+    return 0 if not n_failed else 3 if n_done else 1
 
 
 def as_source(name: str) -> str | BinaryIO:

@@ -11,7 +11,7 @@ import typer
 from speechcmp.errors import ParameterError
 
 if TYPE_CHECKING:
-    from speechcmp.audio.segment import SplitParams
+    from speechcmp.audio.split import SplitParams
 
 Format = Literal["table", "json", "jsonl", "csv"]
 
@@ -182,7 +182,7 @@ def split_params(
     ParameterError
         One is out of range, or the threshold is neither ``auto`` nor a number.
     """
-    from speechcmp.audio.segment import SplitParams
+    from speechcmp.audio.split import SplitParams
 
     return SplitParams(
         min_silence_len_ms=min_silence_len,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from speechcmp.cli.inputs import exit_code
 from speechcmp.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def report(
         for failure in _Whole(beside, read_failures(beside)):
             summary.add_failure(str(failure["file"]), str(failure["reason"]))
     batch_view.print_summary(summary, as_json=output_format == "json")
-    return 0 if not whole.n_damaged else 3 if summary.n_scored else 1
+    return exit_code(whole.n_damaged, summary.n_scored)
 
 
 def _add_results(summary: "Summary", records: "_Whole", by: str | None) -> None:

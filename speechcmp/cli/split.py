@@ -3,19 +3,18 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
 from speechcmp.cli import options
-from speechcmp.cli.inputs import as_label, as_source, expand_inputs
+from speechcmp.cli.inputs import EachInput, as_label, as_source, expand_inputs
 from speechcmp.errors import ParameterError, SpeechcmpError
 
 if TYPE_CHECKING:
     from speechcmp.audio.recording import AudioFile
-    from speechcmp.audio.segment import Segmented, SplitParams
+    from speechcmp.audio.split import Split, SplitParams
 
 SCHEMA = "speechcmp.split/1"
 LABEL_SUFFIXES = {"textgrid": ".TextGrid", "audacity": ".txt", "srt": ".srt", "vtt": ".vtt"}
@@ -24,13 +23,10 @@ Codec = Literal["wav", "flac"]
 CSV_COLUMNS = ("path", "index", "start_s", "end_s", "duration_s", "chunk_path")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one input."""
+class Outcome(NamedTuple):
+    """What became of one input: its chunks, and where they were written."""
 
-    file: "AudioFile"
-    split: "Segmented[AudioFile]"
-    params: "SplitParams"
+    split: "Split[AudioFile]"
     chunk_paths: Sequence[Path]
 
 
@@ -52,40 +48,16 @@ def split(
     names = expand_inputs(inputs, recursive=recursive)
     folder = None if dry_run else out
     _check_outputs(names, output_format, folder)
-    work = _Work(names, split, folder, codec, output_format)
-    _print(work.outcomes(), output_format, single=len(names) == 1)
-    return 0 if not work.n_failed else 3 if work.n_failed < len(names) else 1
+    work = EachInput(names, what="Splitting", prints=output_format not in LABEL_SUFFIXES)
 
+    def split_one(name: str) -> Outcome:
+        outcome = _split_one(name, split, folder, codec)
+        if output_format in LABEL_SUFFIXES:
+            _put_labels(outcome, output_format, folder, printed=len(names) == 1)
+        return outcome
 
-@dataclass(slots=True)
-class _Work:
-    """The inputs, split one after the other; what can't be is told and counted."""
-
-    names: Sequence[str]
-    params: "SplitParams"
-    folder: Path | None
-    codec: Codec
-    output_format: str
-    n_failed: int = 0
-
-    def outcomes(self) -> Iterator[Outcome]:
-        """Yield what became of each as soon as it is known: kept by nobody, a thousand take no more memory than one."""
-        from speechcmp.cli.output import complain
-        from speechcmp.cli.progress import track
-
-        prints = self.output_format not in LABEL_SUFFIXES
-        for name in track(self.names, total=len(self.names), what="Splitting", prints=prints):
-            try:
-                outcome = _split_one(name, self.params, self.folder, self.codec)
-                if self.output_format in LABEL_SUFFIXES:
-                    _put_labels(outcome, self.output_format, self.folder, printed=len(self.names) == 1)
-            except SpeechcmpError as error:
-                if len(self.names) == 1 or isinstance(error, ParameterError):
-                    raise
-                complain(str(error))
-                self.n_failed += 1
-                continue
-            yield outcome
+    _print(work.outcomes(split_one), output_format, single=len(names) == 1)
+    return work.exit_code
 
 
 def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None) -> None:
@@ -112,18 +84,17 @@ def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None
 
 def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Codec) -> Outcome:
     from speechcmp.audio.recording import open_audio
-    from speechcmp.audio.segment import segment
+    from speechcmp.audio.split import split_recording
     from speechcmp.cli.output import warn
 
-    file = open_audio(as_source(name), name=as_label(name))
-    result = segment(file, params)
+    result = split_recording(open_audio(as_source(name), name=as_label(name)), params)
     for warning in result.warnings:
-        warn(f"{file.name}: {warning}")
-    paths = [] if folder is None else _write_chunks(result, folder, Path(file.name).stem, codec)
-    return Outcome(file, result, params, paths)
+        warn(f"{result.source.name}: {warning}")
+    paths = [] if folder is None else _write_chunks(result, folder, Path(result.source.name).stem, codec)
+    return Outcome(result, paths)
 
 
-def _write_chunks(result: "Segmented[AudioFile]", folder: Path, stem: str, codec: Codec) -> list[Path]:
+def _write_chunks(result: "Split[AudioFile]", folder: Path, stem: str, codec: Codec) -> list[Path]:
     from speechcmp.audio.recording import save_pcm
 
     make_folder(folder)
@@ -168,17 +139,17 @@ def _put_labels(outcome: Outcome, output_format: str, folder: Path | None, *, pr
     from speechcmp.audio.labels import Label, to_audacity, to_srt, to_textgrid, to_vtt
     from speechcmp.cli.output import print_text
 
-    rate = outcome.file.sample_rate
+    rate = outcome.split.source.sample_rate
     labels = [Label(x.start / rate, x.stop / rate, f"chunk {x.index}") for x in outcome.split.chunks]
     if output_format == "textgrid":
-        text = to_textgrid(labels, outcome.file.duration_s)
+        text = to_textgrid(labels, outcome.split.source.duration_s)
     else:
         text = {"audacity": to_audacity, "srt": to_srt, "vtt": to_vtt}[output_format](labels)
     if printed:
         print_text(text)
     if folder is not None:
         make_folder(folder)
-        path = folder / (Path(outcome.file.name).stem + LABEL_SUFFIXES[output_format])
+        path = folder / (Path(outcome.split.source.name).stem + LABEL_SUFFIXES[output_format])
         try:
             path.write_text(text, encoding="utf-8")
         except OSError as error:
@@ -204,7 +175,7 @@ def _print(outcomes: Iterable[Outcome], output_format: str, *, single: bool) -> 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """Return the object of the ``speechcmp.split/1`` contract."""
-    file, result, params = outcome.file, outcome.split, outcome.params
+    result, file, params = outcome.split, outcome.split.source, outcome.split.params
     return {
         "schema": SCHEMA,
         "recording": {
@@ -229,7 +200,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def _chunk_rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
-    rate = outcome.file.sample_rate
+    rate = outcome.split.source.sample_rate
     for chunk in outcome.split.chunks:
         start_s, end_s = chunk.start / rate, chunk.stop / rate
         row: dict[str, Any] = {"index": chunk.index, "start_s": start_s, "end_s": end_s, "duration_s": end_s - start_s}
@@ -240,7 +211,7 @@ def _chunk_rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
 
 def _csv_rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
     for row in _chunk_rows(outcome):
-        yield {**row, "path": outcome.file.name, "chunk_path": row.get("path")}
+        yield {**row, "path": outcome.split.source.name, "chunk_path": row.get("path")}
 
 
 def _print_table(outcome: Outcome) -> None:
@@ -263,7 +234,7 @@ def _print_table(outcome: Outcome) -> None:
 def _summary(outcome: Outcome) -> str:
     from speechcmp.cli.output import number, shown
 
-    result, file, target = outcome.split, outcome.file, outcome.params.target_dbfs
+    result, file, target = outcome.split, outcome.split.source, outcome.split.params.target_dbfs
     leveled = "" if target is None else f" at {target:g} dBFS"
     return (
         f"[bold]{shown(file.name)}[/]: {len(result.chunks)} chunks in {file.duration_s:.1f} s\n"

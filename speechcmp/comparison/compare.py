@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.audio.recording import Recording, mix_down, resample
-from speechcmp.audio.segment import SplitParams, segment
+from speechcmp.audio.split import SplitParams, split_recording
+from speechcmp.audio.vad import speech_frames
 from speechcmp.comparison.align import Alignment, AlignParams, ChunkMatch, FrameRange, Speech, Track, align_speech
 from speechcmp.comparison.mismatch import find_mismatches, local_costs
 from speechcmp.comparison.result import ChunkPair, Comparison, DistanceMatrix, Side, Span
 from speechcmp.dtw.warp import WarpingPath, dtw_distance, dtw_distances, dtw_path, fastdtw_distance
 from speechcmp.errors import ParameterError
-from speechcmp.features.mfcc import Features, frame_levels, log_mel_bands, speech_frames
+from speechcmp.features.mfcc import Features, frame_levels, log_mel_bands
 from speechcmp.features.prosody import ProsodyTrace, compare_prosody, trace
 from speechcmp.features.recipes import RECIPES, Recipe, extract_features, features_of_bands, find_recipe
+from speechcmp.runs import widen
 from speechcmp.scoring.impostors import HOP_S, SCORE_BANDS, measure_chunk
 from speechcmp.scoring.model import MISSING, Score, ScoreModel, combine, score
 
@@ -129,7 +131,7 @@ def prepare(recording: Recording, params: CompareParams) -> Prepared:
     """Bring a recording to one loudness, split it, and extract its features; see `Prepared`."""
     find_recipe(params.recipe)
     _check_samples(recording)
-    split = segment(recording, params.split)
+    split = split_recording(recording, params.split)
     rate = recording.sample_rate
     chunks = tuple(Span(chunk.start / rate, chunk.stop / rate) for chunk in split.chunks)
     recipe = _whole_recipe(params)
@@ -141,7 +143,7 @@ def prepare(recording: Recording, params: CompareParams) -> Prepared:
     is_speech = speech_frames(levels)
     track = Track(features, is_speech, [_frames(chunk, recipe, len(features)) for chunk in chunks])
     prosody = None if params.details == "scores" else trace(mono, pitch=params.details == "pitch")
-    spoken = _widen(is_speech, _MARGIN_FRAMES)
+    spoken = widen(is_speech, _MARGIN_FRAMES)
     speech = Speech.of(track, _ALIGNMENT)
     return Prepared(split.source, chunks, speech, spoken, bands, prosody, split.warnings)
 
@@ -152,12 +154,6 @@ def _check_samples(recording: object) -> None:
         raise ParameterError(f"{recording!s:.60}: must be a Recording, given {kind}; load_recording(path) reads one")
     if not np.isfinite(recording.samples.sum(dtype=np.float64)):
         raise ParameterError(f"{recording.name}: some samples are not finite (NaN or infinite); cut or mend them first")
-
-
-def _widen(mask: NDArray[np.bool_], n_frames: int) -> NDArray[np.bool_]:
-    reach = np.convolve(mask, np.ones(2 * n_frames + 1))[n_frames : n_frames + len(mask)]
-    widened: NDArray[np.bool_] = reach > 0.5
-    return widened
 
 
 def _whole_recipe(params: CompareParams) -> Recipe:

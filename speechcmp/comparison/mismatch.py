@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from speechcmp.errors import ParameterError
 from speechcmp.features.mfcc import Features
-from speechcmp.runs import find_runs
+from speechcmp.runs import find_runs, join_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def find_mismatches(
     spread = 1.4826 * float(np.median(np.abs(smooth - typical)))  # equals sigma for a normal distribution
     limit = max(typical + 1.5 * spread, chance_cost / 2)
     found = []
-    for start, stop in _merged_runs(smooth > limit, max(1, width // 2)):
+    for start, stop in join_runs(find_runs(smooth > limit), max(1, width // 2) + 1).tolist():
         first, last = steps[start], steps[stop - 1] + 1
         durations_s = (last - first) * hop_s
         if durations_s.min() >= shortest_s - hop_s / 2:
@@ -99,14 +99,3 @@ def find_mismatches(
             found.append(((mean - typical) * float(durations_s.sum()), Mismatch(sides[0], sides[1], mean)))
     largest = sorted(found, key=lambda item: -item[0])[:n_most]
     return sorted((mismatch for _, mismatch in largest), key=lambda mismatch: mismatch.reference_s)
-
-
-def _merged_runs(mask: NDArray[np.bool_], widest_gap: int) -> list[tuple[int, int]]:
-    """Return half-open runs of True; those no further apart than `widest_gap` are one."""
-    runs: list[tuple[int, int]] = []
-    for start, stop in find_runs(mask).tolist():
-        if runs and start - runs[-1][1] <= widest_gap:
-            runs[-1] = runs[-1][0], stop
-        else:
-            runs.append((start, stop))
-    return runs

@@ -1,4 +1,4 @@
-"""MFCC in numpy, equal to librosa's; levels, speech, normalization and slopes.
+"""MFCC in numpy, equal to librosa's; levels, normalization and slopes.
 
 librosa is the oracle in the tests; importing it costs seconds, which a command line can't afford.
 """
@@ -19,8 +19,6 @@ _POWER_FLOOR = 1e-10  # librosa.power_to_db's amin
 _DYNAMIC_RANGE_DB = 80.0  # and its top_db
 _BLOCK_FRAMES = 2048  # spectra held at a time, whatever the length of the recording
 _DELTA_WIDTH_FRAMES = 9
-_ABOVE_QUIET_DB, _BELOW_LOUD_DB = 6.0, 35.0
-_PAUSE_DB = 20.0  # at least so far below the loud frames are those of a pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +89,6 @@ def frame_levels(samples: NDArray[np.floating], hop_length: int) -> NDArray[np.f
     powers = (squares[:-1] + squares[1:]) / np.float32(2 * hop_length)
     levels: NDArray[np.float32] = 10 * np.log10(np.maximum(powers, np.float32(_POWER_FLOOR)))
     return levels
-
-
-def speech_frames(level_db: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Tell frames of speech from quiet ones, within a recording.
-
-    Parameters
-    ----------
-    level_db : float, shape (n_frames,)
-        Level of each frame, relative to anything.
-
-    Returns
-    -------
-    bool, shape (n_frames,)
-        True above the quiet frames (5th percentile) by 6 dB, and not 35 dB below the loud ones (95th).
-        Digital silence takes no part in the percentiles, unless there is no other.
-    """
-    quiet, loud = np.percentile(level_db, [5, 95])
-    alive = level_db[level_db >= level_db.max() - _DYNAMIC_RANGE_DB]
-    if np.ptp(np.percentile(alive, [5, 95])) > _PAUSE_DB:
-        quiet, loud = np.percentile(alive, [5, 95])
-    threshold = max(quiet + min(_ABOVE_QUIET_DB, (loud - quiet) / 2), loud - _BELOW_LOUD_DB)
-    speech: NDArray[np.bool_] = level_db > threshold
-    return speech
 
 
 def mfcc(samples: NDArray[np.floating], sample_rate: int, *, params: MfccParams | None = None) -> Features:

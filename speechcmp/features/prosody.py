@@ -23,8 +23,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from speechcmp.audio.recording import Recording, mix_down, resample
+from speechcmp.audio.vad import audible_frames
 from speechcmp.errors import ParameterError
-from speechcmp.runs import find_runs
+from speechcmp.runs import find_runs, long_runs
 
 Floats = NDArray[np.float32]
 Frames = NDArray[np.int64]
@@ -38,12 +39,7 @@ FMIN_HZ, FMAX_HZ = 60.0, 500.0
 MIN_PAUSE_FRAMES = 20  # closures of plosives last up to 150 ms
 MIN_FRAMES = 10  # fewer make no correlation, percentile or tempo
 
-_AUDIBLE_DB = 50.0  # nothing sounds so far below the loudest frame of the recording
 _LEVEL_RANGE_DB = 80.0
-_SILENCE_DB = 25.0  # below the loud frames [1]_
-_FLOOR_MARGIN_DB = 6.0  # in noise, silence lies higher
-_MIN_SPEECH_DB = 15.0  # but so far below the loud frames at least
-_BLIP_FRAMES = 5  # a click does not end a pause
 _LOOK_BACK = 6000  # frames; what was said longer ago does not tell a pause
 _BLOCK = 1024  # windows transformed at a time
 _VOWEL_BAND = slice(10, 81)  # bins of 512 samples, 300 to 2500 Hz: vowels, not hum and hiss
@@ -232,12 +228,9 @@ class _Side:
         self.start = start - self.origin
         cut = slice(self.origin, stop)
         level_db = whole.level_db[cut]
-        loud_db = float(np.quantile(level_db[self.start :], 0.95))
-        noise_db = min(whole.noise_floor_db + _FLOOR_MARGIN_DB, loud_db - _MIN_SPEECH_DB)
-        threshold_db = max(loud_db - _SILENCE_DB, noise_db, -_AUDIBLE_DB)
+        self.sounding, threshold_db = audible_frames(level_db, level_db[self.start :], whole.noise_floor_db)
         self.audible_db = np.maximum(level_db, np.float32(threshold_db))
-        self.sounding = _long_runs(level_db > threshold_db, _BLIP_FRAMES)
-        self.pausing = _long_runs(~self.sounding, MIN_PAUSE_FRAMES)
+        self.pausing = long_runs(~self.sounding, MIN_PAUSE_FRAMES)
         self.pitch = None if whole.pitch is None else whole.pitch.semitones[cut]
         self.voiced = self.sounding if whole.pitch is None else whole.pitch.voiced[cut] & self.sounding
         nuclei = whole.nuclei[(whole.nuclei >= start) & (whole.nuclei < stop)] - self.origin
@@ -264,14 +257,6 @@ class _Side:
             _spread(self.audible_db[sounding]),
             None if self.pitch is None else _spread(self.pitch[self.start :][self.voiced[self.start :]]),
         )
-
-
-def _long_runs(mask: Mask, n_frames: int) -> Mask:
-    edges = np.zeros(len(mask) + 1, np.int8)
-    starts, stops = find_runs(mask).T
-    long = stops - starts >= n_frames
-    edges[starts[long]], edges[stops[long]] = 1, -1
-    return np.cumsum(edges[:-1]) > 0
 
 
 def _spread(values: Floats) -> float | None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.audio.recording import Recording, mix_down, resample
+from speechcmp.audio.vad import speech_frames
 from speechcmp.errors import ParameterError
 from speechcmp.features.mfcc import (
     Features,
@@ -16,7 +17,6 @@ from speechcmp.features.mfcc import (
     frame_levels,
     log_mel_bands,
     normalize_cepstra,
-    speech_frames,
 )
 
 

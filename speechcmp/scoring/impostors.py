@@ -41,6 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.audio.recording import Recording, mix_down, resample
+from speechcmp.audio.vad import loud_frames
 from speechcmp.dtw.kernel import unit_vectors
 from speechcmp.dtw.warp import dtw_pair_distances
 from speechcmp.errors import ParameterError
@@ -51,8 +52,6 @@ HOP_S = 0.01
 N_BANDS = 40
 SCORE_BANDS = MfccParams(n_fft=512, win_length=400, hop_length=160, n_mels=N_BANDS)
 
-_SPEECH_DB = 25.0  # below the loud frames (95th percentile); what is softer is a pause
-_REACH_FRAMES = 4  # the soft beginnings and endings of speech, to either side
 _CLICK_FRAMES = 14  # shorter at an end, the reach included, is no word
 _ALONE_FRAMES = 20  # to the next speech
 _STEP_FRAMES = 3  # of 10 ms in one: as good as 2, at less than half the cost
@@ -141,11 +140,15 @@ def measure_chunk(reference: Features, take: Features) -> Measures:
 
 def _spoken(bands: Features) -> tuple[Features, int]:
     """Return the frames of speech, and how many others lie between the first and the last of them."""
-    frames = np.flatnonzero(_speech(bands))
+    frames = np.flatnonzero(_is_speech(bands))
     gaps = np.flatnonzero(frames[1:] - frames[:-1] > _ALONE_FRAMES) + 1
     if len(gaps):
         frames = _without_clicks(np.split(frames, gaps))
     return bands[frames], int(frames[-1]) - int(frames[0]) + 1 - len(frames)
+
+
+def _is_speech(bands: Features) -> NDArray[np.bool_]:
+    return loud_frames(np.exp(bands * np.float32(math.log(10) / 10)).sum(axis=1, dtype=np.float64))
 
 
 def _without_clicks(runs: list[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -155,23 +158,6 @@ def _without_clicks(runs: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     while len(runs) > 1 and len(runs[-1]) < _CLICK_FRAMES:
         del runs[-1]
     return np.concatenate(runs)
-
-
-def _speech(bands: Features) -> NDArray[np.bool_]:
-    powers = np.exp(bands * np.float32(math.log(10) / 10)).sum(axis=1, dtype=np.float64)
-    loud = powers > _quantile(powers, 0.95) * 10 ** (-_SPEECH_DB / 10)
-    near = np.convolve(loud, np.ones(2 * _REACH_FRAMES + 1))[_REACH_FRAMES : _REACH_FRAMES + len(loud)]
-    speech: NDArray[np.bool_] = near > 0.5
-    return speech
-
-
-def _quantile(values: NDArray[np.float64], share: float) -> float:
-    """Equals `np.quantile`, which takes longer than all the rest for a word."""
-    ordered = np.sort(values)
-    place = share * (len(values) - 1)
-    below = int(place)
-    above = min(below + 1, len(values) - 1)
-    return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
 
 
 def _cepstra(bands: Features, n_warps: int) -> NDArray[np.float32]:

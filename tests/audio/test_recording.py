@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from signals import buzz
 
 from speechcmp.audio.decode import BLOCK_FRAMES, Pcm

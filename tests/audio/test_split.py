@@ -1,19 +1,19 @@
 """Fixed thresholds equal pydub's to the sample; what holds for every split; warnings and wrong arguments."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from oracle_chunks import PcmBlocks, pydub_chunks, random_case
 from signals import sentences
 
-from speechcmp.audio.recording import Recording, apply_gain, normalize
-from speechcmp.audio.split import Chunk, split_at_silence, split_recording
-from speechcmp.errors import ParameterError
+from speechcmp.audio.recording import Recording, apply_gain, measure_level, normalize
+from speechcmp.audio.split import Chunk, SplitParams, split_at_silence, split_recording
+from speechcmp.errors import AudioError, ParameterError
 
 SPANS = [(0.5, 2.0), (2.8, 4.2), (5.2, 5.9), (6.6, 9.0)]
 RATE = 16000
@@ -188,20 +188,20 @@ def test_nothing_in_nothing_out() -> None:
 # ---------------------------------------------------------------------------------------------- warnings
 def test_floor_above_the_threshold_is_warned_of() -> None:
     noisy = speech(noise=0.02)
-    split = split_recording(noisy, silence_thresh_dbfs=-40)
+    split = split_recording(noisy, SplitParams(silence_thresh_dbfs=-40, target_dbfs=None))
     assert len(split.chunks) == 1
     (warning,) = split.warnings
     assert warning.startswith("noise floor -34 dBFS is above the threshold -40 dBFS: no pause can be found;")
     assert warning.endswith("try --silence-thresh auto")
     assert split.noise_floor_dbfs == pytest.approx(-34, abs=1)
-    assert split_recording(speech(), silence_thresh_dbfs=-40).warnings == ()
+    assert split_recording(speech(), SplitParams(silence_thresh_dbfs=-40, target_dbfs=None)).warnings == ()
 
 
 def test_auto_reports_a_threshold_that_works_as_a_number() -> None:
     recording = speech(noise=3e-3)
-    auto = split_recording(recording)
+    auto = split_recording(recording, SplitParams(target_dbfs=None))
     assert -50.5 - 1 < auto.noise_floor_dbfs < auto.silence_thresh_dbfs < -40
-    fixed = split_recording(recording, silence_thresh_dbfs=auto.silence_thresh_dbfs)
+    fixed = split_recording(recording, replace(auto.params, silence_thresh_dbfs=auto.silence_thresh_dbfs))
     assert len(fixed.chunks) == len(auto.chunks) == len(SPANS)
     assert auto.warnings == ()
 
@@ -209,20 +209,24 @@ def test_auto_reports_a_threshold_that_works_as_a_number() -> None:
 def test_a_long_recording_in_one_chunk_is_warned_of() -> None:
     words = [(0.8 * k, 0.8 * k + 0.5) for k in range(41)]
     recording = Recording(sentences(words, 33.0), RATE)
-    for threshold in ("auto", -45.0):
-        options: dict[str, Any] = {"silence_thresh_dbfs": threshold, "min_silence_len_ms": 700}
-        (warning,) = split_recording(recording, **options).warnings
+    thresholds: tuple[float | Literal["auto"], ...] = ("auto", -45.0)
+    for threshold in thresholds:
+        params = SplitParams(700, threshold, target_dbfs=None)
+        (warning,) = split_recording(recording, params).warnings
         assert warning.startswith("no pause of 700 ms found in 33 s: one chunk; try")
-        assert split_recording(recording, **options, max_chunk_ms=5000).warnings == ()
+        assert split_recording(recording, replace(params, max_chunk_ms=5000)).warnings == ()
 
 
 def test_silence_is_warned_of() -> None:
-    silent = PcmBlocks(np.zeros((RATE, 1), np.int16), RATE)
-    for threshold in ("auto", -40.0):
-        split = split_recording(silent, silence_thresh_dbfs=threshold)
+    click = np.zeros(RATE, np.float32)
+    click[RATE // 2] = 1e-3
+    thresholds: tuple[float | Literal["auto"], ...] = ("auto", -40.0)
+    for threshold in thresholds:
+        split = split_recording(Recording(click, RATE), SplitParams(silence_thresh_dbfs=threshold, target_dbfs=None))
         assert split.chunks == ()
         assert split.noise_floor_dbfs == -math.inf
         assert split.warnings[0].startswith("no speech found")
+    assert split_at_silence(PcmBlocks(np.zeros((RATE, 1), np.int16), RATE)) == []
 
 
 # ------------------------------------------------------------------------------------------------ errors
@@ -246,3 +250,35 @@ def test_silence_is_warned_of() -> None:
 def test_wrong_arguments(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         split_at_silence(speech(), **options)
+
+
+# ---------------------------------------------------------------------------------------------- one loudness
+SPOKEN = Recording(sentences([(0.7, 2.1), (3.0, 4.4)], 5.2), 16_000, "spoken.wav")
+
+
+@pytest.mark.parametrize("target_dbfs", [-20.0, -30.0])
+def test_levels_are_before_and_after(target_dbfs: float) -> None:
+    result = split_recording(SPOKEN, SplitParams(target_dbfs=target_dbfs))
+    assert result.level == measure_level(SPOKEN)
+    assert measure_level(result.source).dbfs == pytest.approx(target_dbfs, abs=0.02)
+    assert result.noise_floor_dbfs == pytest.approx(
+        split_recording(SPOKEN, SplitParams(target_dbfs=None)).noise_floor_dbfs, abs=1
+    )
+    assert len(result.chunks) == 2
+    assert result.warnings == ()
+
+
+def test_without_target_nothing_is_changed() -> None:
+    assert split_recording(SPOKEN, SplitParams(target_dbfs=None)).source is SPOKEN
+
+
+def test_clipping_is_told_when_it_can_be_heard() -> None:
+    assert "samples are clipped at -3 dBFS" in split_recording(SPOKEN, SplitParams(target_dbfs=-3.0)).warnings[0]
+
+
+def test_faintest_sound_has_no_level_and_is_not_amplified() -> None:
+    faint = np.zeros(16_000, np.float32)
+    faint[100] = 1 / 32_768
+    assert split_recording(Recording(faint, 16_000), SplitParams()).source.samples.max() == np.float32(1 / 32_768)
+    with pytest.raises(AudioError, match=r"none\.wav: silent"):
+        split_recording(Recording(np.zeros(9, np.float32), 16_000, "none.wav"), SplitParams())

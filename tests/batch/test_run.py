@@ -17,7 +17,7 @@ from signals import syllables
 
 import speechcmp
 from speechcmp.audio.recording import load_recording
-from speechcmp.audio.segment import SplitParams
+from speechcmp.audio.split import SplitParams
 from speechcmp.batch import worker as tasks
 from speechcmp.batch.manifest import Manifest, Row, open_manifest
 from speechcmp.batch.results import open_results

@@ -137,7 +137,7 @@ main({arguments!r})
 """
 
 
-@pytest.mark.parametrize("module", ["typer", "rich", "soundfile", "speechcmp.audio.segment"])
+@pytest.mark.parametrize("module", ["typer", "rich", "soundfile", "speechcmp.audio.split"])
 @pytest.mark.parametrize(
     "action",
     ["raise KeyboardInterrupt", "raise SystemError('compiled code') from KeyboardInterrupt()"],

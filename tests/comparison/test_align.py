@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
 from speechcmp.audio.recording import load_recording
-from speechcmp.comparison import align
-from speechcmp.comparison import result as findings
+from speechcmp.comparison import align, result as findings
 from speechcmp.comparison.align import Alignment, AlignParams, FrameRange, Track, align_chunks
 from speechcmp.comparison.compare import CompareParams, compare_prepared, prepare
 from speechcmp.dtw import segmental as warping

@@ -7,7 +7,7 @@ import pytest
 from signals import sentences
 
 from speechcmp.audio.recording import Recording
-from speechcmp.audio.segment import SplitParams
+from speechcmp.audio.split import SplitParams
 from speechcmp.comparison.compare import CompareParams, compare, compare_prepared, distance_matrix, prepare
 from speechcmp.errors import AudioError, ParameterError
 from speechcmp.features.recipes import RECIPES

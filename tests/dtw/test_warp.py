@@ -16,14 +16,11 @@ from unittest import mock
 import numpy as np
 import oracle_dtw
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from speechcmp.dtw import _dtw_numpy
-from speechcmp.dtw import kernel as module
-from speechcmp.dtw import warp as dtw
+from speechcmp.dtw import _dtw_numpy, kernel as module, warp as dtw
 from speechcmp.dtw.kernel import KERNEL_VARIABLE, import_native
 from speechcmp.dtw.warp import (
     METRICS,
@@ -426,7 +423,7 @@ def test_bad_options_of_many_pairs() -> None:
         dtw_pair_distances([GOOD], [GOOD], [(0, 0, 0)])
     with pytest.raises(ParameterError, match="n_threads: must be at least 1, given 0"):
         dtw_distances([GOOD], [GOOD], n_threads=0)
-    with pytest.raises(ParameterError, match="metric: .* is unknown"):
+    with pytest.raises(ParameterError, match="metric: 'l3' is unknown"):
         dtw_distances([], [], metric="l3")
 
 

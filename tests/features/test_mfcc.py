@@ -6,10 +6,10 @@ from typing import Any
 import librosa
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from speechcmp.audio.recording import Recording, resample
+from speechcmp.audio.vad import speech_frames
 from speechcmp.errors import ParameterError
 from speechcmp.features.mfcc import (
     MfccParams,
@@ -18,7 +18,6 @@ from speechcmp.features.mfcc import (
     mel_filters,
     mfcc,
     normalize_cepstra,
-    speech_frames,
 )
 from speechcmp.features.recipes import RECIPES, extract_features, find_recipe
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soxr
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 from oracle_fingerprint import (
     dejavu_hashes,
