@@ -1,11 +1,13 @@
 __version__: str
 
-from .audio.recording import (
+from .audio.decode import (
     AudioFile as AudioFile,
+    open_audio as open_audio,
+)
+from .audio.recording import (
     Recording as Recording,
     load_recording as load_recording,
     normalize as normalize,
-    open_audio as open_audio,
 )
 from .audio.split import (
     Chunk as Chunk,

@@ -39,9 +39,27 @@ _ENDLESS_FRAMES = 1 << 62
 _FIRST_FRAME_BYTES = 1 << 12  # an MP3 frame is shorter than this
 
 
-@dataclass(frozen=True, slots=True)
-class PcmFile:
-    """A recording's header, and the way to its PCM."""
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioFile:
+    """A recording on disk: its header, and the way to its PCM, with a gain applied on the way.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    path : Path or None
+        None for a stream.
+    sample_rate : int
+        Hz.
+    channels, sample_width, n_frames : int
+        Widths are bytes a sample as pydub counts: 1, 2 or 4.
+    subtype : str
+        libsndfile's name for how samples are stored.
+    data : bytes, int16 or int32 array, or None
+        A stream's bytes, or what ffmpeg decoded, shape (n_frames, channels); None: to be read from `path`.
+    gain : float
+        What samples are multiplied by, rounded down and cut off as pydub does.
+    """
 
     name: str
     path: Path | None
@@ -50,12 +68,19 @@ class PcmFile:
     sample_width: int
     n_frames: int
     subtype: str
-    # A stream's bytes, or what ffmpeg decoded; None: to be read from `path`.
     data: bytes | Pcm | None = field(default=None, repr=False)
+    gain: float = 1.0
 
-    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Pcm]:
-        """Yield (n, channels) blocks of the frames from `start` to `stop`."""
-        stop = self.n_frames if stop is None else stop
+    @property
+    def duration_s(self) -> float:
+        return self.n_frames / self.sample_rate
+
+    def pcm_blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Pcm]:
+        """Yield (n, channels) blocks of whole numbers in the range of `sample_width`, after the gain."""
+        blocks = self._blocks(start, self.n_frames if stop is None else stop)
+        return blocks if self.gain == 1.0 else (_amplify(block, self.gain, self.sample_width) for block in blocks)
+
+    def _blocks(self, start: int, stop: int) -> Iterator[Pcm]:
         if isinstance(self.data, np.ndarray):
             for first in range(start, stop, BLOCK_FRAMES):
                 yield self.data[first : min(first + BLOCK_FRAMES, stop)]
@@ -80,13 +105,20 @@ class PcmFile:
             yield block
 
 
-def open_pcm(path: AudioPath, *, name: str | None = None) -> PcmFile:
-    """Read the header of an audio file, or of a binary stream, which is read to its end.
+def open_audio(path: AudioPath, *, name: str | None = None) -> AudioFile:
+    """Open a recording without reading it whole.
+
+    Parameters
+    ----------
+    path : str, path or binary stream
+        wav, flac, mp3, ogg, opus and the rest of libsndfile's formats; anything else through ffmpeg.
+    name : str, optional
+        What messages call it; the path as given by default.
 
     Raises
     ------
     AudioError
-        The file is missing, unreadable, empty, truncated, or not audio.
+        The file is missing, unreadable, empty, truncated or not audio.
     DependencyError
         The format needs ffmpeg, which is not installed.
     """
@@ -97,7 +129,7 @@ def open_pcm(path: AudioPath, *, name: str | None = None) -> PcmFile:
     if not _is_regular(path, name):
         with path.open("rb") as stream:
             return _open_stream(stream, name)
-    return _open_known(PcmFile(name, path, 0, 0, 0, 0, ""), path.stat().st_size)
+    return _open_known(AudioFile(name, path, 0, 0, 0, 0, ""), path.stat().st_size)
 
 
 def _is_regular(path: Path, name: str) -> bool:
@@ -123,14 +155,14 @@ def unreadable_error(name: str, error: OSError | ValueError) -> AudioError:
     return AudioError(f"{name}: unreadable ({reason.lower()}); check the path and its permissions")
 
 
-def _open_stream(stream: BinaryIO, name: str) -> PcmFile:
+def _open_stream(stream: BinaryIO, name: str) -> AudioFile:
     data = stream.read(MAX_STREAM_BYTES + 1)
     if len(data) > MAX_STREAM_BYTES:
         raise AudioError(f"{name}: more than {MAX_STREAM_BYTES >> 20} MiB from a stream; save it to a file first")
-    return _open_known(PcmFile(name, None, 0, 0, 0, 0, "", data), len(data))
+    return _open_known(AudioFile(name, None, 0, 0, 0, 0, "", data), len(data))
 
 
-def _open_known(file: PcmFile, n_bytes: int) -> PcmFile:
+def _open_known(file: AudioFile, n_bytes: int) -> AudioFile:
     if not n_bytes:
         raise AudioError(f"{file.name}: empty (0 bytes); record or copy it again")
     _check_whole(file, n_bytes)
@@ -139,7 +171,7 @@ def _open_known(file: PcmFile, n_bytes: int) -> PcmFile:
             _check_length(sound)
             # The length of an MP3 without a table of contents is a guess.
             guessed = sound.format == "MP3" and not _has_table_of_contents(file)
-            opened = PcmFile(
+            opened = AudioFile(
                 file.name,
                 file.path,
                 sound.samplerate,
@@ -162,7 +194,7 @@ def _check_length(sound: soundfile.SoundFile) -> None:
         raise ValueError(f"no length in the {sound.format} header")
 
 
-def _with_length(file: PcmFile, n_bytes: int) -> PcmFile | None:
+def _with_length(file: AudioFile, n_bytes: int) -> AudioFile | None:
     """Put in the length that a WAV header lacks which was written to a pipe: libsndfile takes 0 for the truth."""
     with _open_bytes(file) as raw:
         position = endless_data(raw, n_bytes)
@@ -174,7 +206,7 @@ def _with_length(file: PcmFile, n_bytes: int) -> PcmFile | None:
     return replace(file, data=bytes(data))
 
 
-def _has_table_of_contents(file: PcmFile) -> bool:
+def _has_table_of_contents(file: AudioFile) -> bool:
     """Look for the frame that encoders put before the first to tell how many there are."""
     with _open_bytes(file) as raw:
         head = raw.read(10)
@@ -193,7 +225,7 @@ def _count_frames(sound: soundfile.SoundFile) -> int:
     return n_frames
 
 
-def _check(file: PcmFile) -> PcmFile:
+def _check(file: AudioFile) -> AudioFile:
     if file.n_frames <= 0:
         raise AudioError(f"{file.name}: empty (no samples); record or copy it again")
     if not MIN_SAMPLE_RATE <= file.sample_rate <= MAX_SAMPLE_RATE:
@@ -203,10 +235,10 @@ def _check(file: PcmFile) -> PcmFile:
     return file
 
 
-def _open_bytes(file: PcmFile) -> BinaryIO:
+def _open_bytes(file: AudioFile) -> BinaryIO:
     if isinstance(file.data, bytes):
         return io.BytesIO(file.data)
-    assert file.path is not None  # noqa: S101 - a PcmFile has one or the other
+    assert file.path is not None  # noqa: S101 - an AudioFile has one or the other
     return file.path.open("rb")
 
 
@@ -217,7 +249,7 @@ def _open_sound(raw: BinaryIO) -> soundfile.SoundFile:
     return soundfile.SoundFile(raw.fileno(), closefd=False)
 
 
-def _to_pcm(sound: soundfile.SoundFile, n_frames: int, file: PcmFile) -> Pcm:
+def _to_pcm(sound: soundfile.SoundFile, n_frames: int, file: AudioFile) -> Pcm:
     if file.subtype not in _INTEGER_SUBTYPES:
         return _quantize(sound.read(n_frames, "float64", always_2d=True), file)
     if file.sample_width == 4:
@@ -229,7 +261,7 @@ def _to_pcm(sound: soundfile.SoundFile, n_frames: int, file: PcmFile) -> Pcm:
     return narrow >> 8 if file.sample_width == 1 else narrow
 
 
-def _quantize(samples: NDArray[np.float64], file: PcmFile) -> Pcm:
+def _quantize(samples: NDArray[np.float64], file: AudioFile) -> Pcm:
     if not np.isfinite(samples).all():
         raise AudioError(f"{file.name}: has samples that are not numbers (NaN or infinite); export it again")
     full_scale = 1 << (8 * file.sample_width - 1)
@@ -245,6 +277,20 @@ def as_pcm(values: NDArray[np.floating], sample_width: int) -> Pcm:
     return values.astype(np.int16)
 
 
+def _amplify(block: Pcm, factor: float, sample_width: int) -> Pcm:
+    """Multiply, round down and clip as `audioop.mul` does."""
+    if sample_width == 4:
+        return as_pcm(_amplified(block.astype(np.float64), factor, 4), 4)
+    table = _amplified(np.arange(-(1 << 15), 1 << 15, dtype=np.float64), factor, sample_width)
+    wrapped = np.roll(table.astype(np.int16), 1 << 15)  # indexed by the sample's bits: 0..32767, -32768..-1
+    return wrapped[block.view(np.uint16)]
+
+
+def _amplified(values: NDArray[np.float64], factor: float, sample_width: int) -> NDArray[np.float64]:
+    full_scale = 1 << (8 * sample_width - 1)
+    return np.clip(np.floor(values * factor), -full_scale, full_scale - 1)
+
+
 def _reason(error: Exception) -> str:
     text = getattr(error, "error_string", None) or str(error)
     return str(text).strip().rstrip(".").lower()
@@ -253,7 +299,7 @@ def _reason(error: Exception) -> str:
 # ---------------------------------------------------------------------------------------- truncated files
 
 
-def _check_whole(file: PcmFile, n_bytes: int) -> None:
+def _check_whole(file: AudioFile, n_bytes: int) -> None:
     """Refuse a file that was cut short: decoders would take it for a shorter one."""
     with _open_bytes(file) as raw:
         missing = missing_part(raw, n_bytes)
@@ -264,7 +310,7 @@ def _check_whole(file: PcmFile, n_bytes: int) -> None:
 # ---------------------------------------------------------------------------------------- ffmpeg
 
 
-def _open_with_ffmpeg(file: PcmFile, n_bytes: int, first_error: Exception) -> PcmFile:
+def _open_with_ffmpeg(file: AudioFile, n_bytes: int, first_error: Exception) -> AudioFile:
     from shutil import which  # noqa: PLC0415 - only formats that libsndfile can't read come here
 
     if n_bytes > MAX_FFMPEG_BYTES:
@@ -278,7 +324,7 @@ def _open_with_ffmpeg(file: PcmFile, n_bytes: int, first_error: Exception) -> Pc
         raise AudioError(f"{file.name}: not audio but text; name a recording")
     segment = _decode_with_pydub(file)
     frames = _pcm_of(segment).reshape(-1, segment.channels)
-    return PcmFile(
+    return AudioFile(
         file.name,
         file.path,
         segment.frame_rate,
@@ -290,7 +336,7 @@ def _open_with_ffmpeg(file: PcmFile, n_bytes: int, first_error: Exception) -> Pc
     )
 
 
-def _is_text(file: PcmFile) -> bool:
+def _is_text(file: AudioFile) -> bool:
     with _open_bytes(file) as raw:
         head = raw.read(_HEAD_BYTES)
     return b"#EXTM3U" in head or all(byte in _TEXT_BYTES for byte in head)
@@ -306,7 +352,7 @@ def _pcm_of(segment: "AudioSegment") -> Pcm:
     return np.frombuffer(whole, np.int32)
 
 
-def _decode_with_pydub(file: PcmFile) -> "AudioSegment":
+def _decode_with_pydub(file: AudioFile) -> "AudioSegment":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydub's own invalid escapes, and its look-out for ffmpeg
         from pydub import AudioSegment  # noqa: PLC0415 - 30 ms that few recordings need

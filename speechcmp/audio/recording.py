@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from speechcmp.audio.decode import BLOCK_FRAMES, MAX_SAMPLE_RATE, AudioPath, Pcm, PcmFile, as_pcm, open_pcm
+from speechcmp.audio.decode import BLOCK_FRAMES, MAX_SAMPLE_RATE, AudioFile, AudioPath, Pcm, as_pcm, open_audio
 from speechcmp.errors import AudioError, ParameterError
 
 FULL_SCALE = 0.999
@@ -101,47 +101,6 @@ class Recording:
             yield as_pcm(np.minimum(scaled, full_scale - 1), self.sample_width)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AudioFile:
-    """A recording on disk: its header, and its PCM in blocks, with a gain applied on the way."""
-
-    pcm: PcmFile
-    gain: float = 1.0
-
-    @property
-    def name(self) -> str:
-        return self.pcm.name
-
-    @property
-    def path(self) -> Path | None:
-        return self.pcm.path
-
-    @property
-    def sample_rate(self) -> int:
-        return self.pcm.sample_rate
-
-    @property
-    def channels(self) -> int:
-        return self.pcm.channels
-
-    @property
-    def sample_width(self) -> int:
-        return self.pcm.sample_width
-
-    @property
-    def n_frames(self) -> int:
-        return self.pcm.n_frames
-
-    @property
-    def duration_s(self) -> float:
-        return self.n_frames / self.sample_rate
-
-    def pcm_blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Pcm]:
-        """Yield (n, channels) blocks of whole numbers in the range of `sample_width`, after the gain."""
-        blocks = self.pcm.blocks(start, stop)
-        return blocks if self.gain == 1.0 else (amplify_pcm(b, self.gain, self.sample_width) for b in blocks)
-
-
 Source = TypeVar("Source", Recording, AudioFile)
 
 
@@ -155,26 +114,6 @@ class Level(NamedTuple):
     dbfs: float
     peak_dbfs: float
     n_cut_off: int = 0
-
-
-def open_audio(path: AudioPath, *, name: str | None = None) -> AudioFile:
-    """Open a recording without reading it whole.
-
-    Parameters
-    ----------
-    path : str, path or binary stream
-        wav, flac, mp3, ogg, opus and the rest of libsndfile's formats; anything else through ffmpeg.
-    name : str, optional
-        What messages call it; the path as given by default.
-
-    Raises
-    ------
-    AudioError
-        The file is missing, unreadable, empty, truncated or not audio.
-    DependencyError
-        The format needs ffmpeg, which is not installed.
-    """
-    return AudioFile(open_pcm(path, name=name))
 
 
 def load_recording(
@@ -315,26 +254,12 @@ def apply_gain(source: Source, gain_db: float) -> Source:
     return replace(source, samples=samples, n_clipped=n_clipped)
 
 
-def amplify_pcm(block: Pcm, factor: float, sample_width: int) -> Pcm:
-    """Multiply, round down and clip as `audioop.mul` does."""
-    if sample_width == 4:
-        return as_pcm(_amplified(block.astype(np.float64), factor, 4), 4)
-    table = _amplified(np.arange(-(1 << 15), 1 << 15, dtype=np.float64), factor, sample_width)
-    wrapped = np.roll(table.astype(np.int16), 1 << 15)  # indexed by the sample's bits: 0..32767, -32768..-1
-    return wrapped[block.view(np.uint16)]
-
-
-def _amplified(values: NDArray[np.float64], factor: float, sample_width: int) -> NDArray[np.float64]:
-    full_scale = 1 << (8 * sample_width - 1)
-    return np.clip(np.floor(values * factor), -full_scale, full_scale - 1)
-
-
 def count_clipped(file: AudioFile) -> int:
     """Count the samples that the file's gain cuts off."""
     full_scale = 1 << (8 * file.sample_width - 1)
     low, high = math.ceil(-full_scale / file.gain), math.floor(full_scale / file.gain)
     n_clipped = 0
-    for block in file.pcm.blocks():
+    for block in replace(file, gain=1.0).pcm_blocks():
         n_clipped += int(((block < low) | (block >= high)).sum())
     return n_clipped
 

@@ -12,8 +12,8 @@ from typing import Generic, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from speechcmp.audio.decode import AudioFile
 from speechcmp.audio.recording import (
-    AudioFile,
     Level,
     PcmSource,
     Recording,

@@ -13,7 +13,7 @@ from speechcmp.cli.inputs import EachInput, as_label, as_source, expand_inputs
 from speechcmp.errors import ParameterError, SpeechcmpError
 
 if TYPE_CHECKING:
-    from speechcmp.audio.recording import AudioFile
+    from speechcmp.audio.decode import AudioFile
     from speechcmp.audio.split import Split, SplitParams
 
 SCHEMA = "speechcmp.split/1"
@@ -83,7 +83,7 @@ def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None
 
 
 def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Codec) -> Outcome:
-    from speechcmp.audio.recording import open_audio
+    from speechcmp.audio.decode import open_audio
     from speechcmp.audio.split import split_recording
     from speechcmp.cli.output import warn
 

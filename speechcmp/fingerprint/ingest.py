@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.audio.decode import unreadable_error
-from speechcmp.audio.recording import AudioFile, open_audio
+from speechcmp.audio.decode import AudioFile, open_audio, unreadable_error
 from speechcmp.errors import AudioError, ParameterError, SpeechcmpError
 from speechcmp.fingerprint.landmarks import landmarks
 from speechcmp.fingerprint.peaks import SPEECH, FingerprintParams

@@ -17,9 +17,8 @@ import soundfile
 from hypothesis import given, settings, strategies as st
 from signals import buzz
 
-from speechcmp.audio.decode import BLOCK_FRAMES, Pcm
+from speechcmp.audio.decode import BLOCK_FRAMES, AudioFile, Pcm, open_audio
 from speechcmp.audio.recording import (
-    AudioFile,
     Recording,
     apply_gain,
     count_clipped,
@@ -27,7 +26,6 @@ from speechcmp.audio.recording import (
     measure_level,
     mix_down,
     normalize,
-    open_audio,
     resample,
     to_recording,
 )

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 from signals import buzz
 
-from speechcmp.audio.recording import load_recording, open_audio
+from speechcmp.audio.decode import open_audio
+from speechcmp.audio.recording import load_recording
 from speechcmp.audio.truncation import missing_part
 from speechcmp.errors import AudioError
 

@@ -17,9 +17,8 @@ import soundfile
 from commands import SPANS_S, Command
 from signals import sentences
 
-from speechcmp.audio import recording as audio
-from speechcmp.audio.decode import PcmFile
-from speechcmp.audio.recording import AudioFile, open_audio
+from speechcmp.audio import decode
+from speechcmp.audio.decode import AudioFile, open_audio
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -331,10 +330,10 @@ def test_recordings_are_forgotten_when_they_are_printed(
     n_held: list[int] = []
 
     def watched(*arguments: Any, **named: Any) -> AudioFile:
-        n_held.append(sum(issubclass(type(item), PcmFile) for item in gc.get_objects()))  # some are dead proxies
+        n_held.append(sum(issubclass(type(item), AudioFile) for item in gc.get_objects()))  # some are dead proxies
         return open_audio(*arguments, **named)
 
-    monkeypatch.setattr(audio, "open_audio", watched)
+    monkeypatch.setattr(decode, "open_audio", watched)
     for form in ("jsonl", "json", "csv", "table"):
         assert speechcmp("split", *copies, "-f", form).code == 0
     assert max(n_held) <= 1 + n_held[0]
