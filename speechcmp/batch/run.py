@@ -12,22 +12,19 @@ import functools
 import uuid
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.audio.recording import Recording
 from speechcmp.audio.url import without_secrets
 from speechcmp.batch.copies import Copies, find_copies
 from speechcmp.batch.manifest import Manifest, Row
 from speechcmp.batch.results import ResultFile
 from speechcmp.batch.schedule import run_rows
 from speechcmp.batch.worker import Failure, Scored, key_rows, record_of, score_rows
-from speechcmp.comparison.compare import CompareParams, compare
-from speechcmp.errors import AudioError
+from speechcmp.comparison.compare import CompareParams
 from speechcmp.parallel.processes import Workers
 
 _MISSING = -1
@@ -41,20 +38,6 @@ class Known(NamedTuple):
 
 
 Outcome = Known | Scored | Failure
-
-
-def check_params(params: CompareParams) -> None:
-    """Find out before a long run what every row would fail of.
-
-    Raises
-    ------
-    ParameterError
-        A parameter is out of range.
-    """
-    time_s = np.arange(16_000) / 16_000
-    sound = Recording((0.1 * np.sin(3000 * time_s + 20 * np.sin(9 * time_s))).astype(np.float32), 16_000)
-    with suppress(AudioError):
-        compare(sound, sound, params=params)
 
 
 class Batch:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-REFUSED = 20.0  # below it a score says: another text
+from speechcmp.scoring.model import REFUSED
+
 _N_SAMPLES = 1000
 
 Floats = NDArray[np.float64]

@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.calibration.evaluate import (
-    REFUSED,
     Agreement,
     Figure,
     Floats,
@@ -36,6 +35,7 @@ from speechcmp.calibration.evaluate import (
 from speechcmp.errors import ParameterError
 from speechcmp.scoring.model import (
     LEAST_RELATIVE,
+    REFUSED,
     Curve,
     Gate,
     ScoreModel,

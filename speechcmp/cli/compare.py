@@ -1,6 +1,5 @@
 """``speechcmp compare``: one reference, one or more takes, a distance for every chunk."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -85,7 +84,7 @@ def compare(
         details="pitch" if pitch else "all",
         model=load_model(calibration) if calibration else None,
     )
-    compare_one = _comparer(reference, others, params, calibration, matrix=by == "matrix", flag_copies=flag_copies)
+    compare_one = _comparer(reference, others, params, matrix=by == "matrix", flag_copies=flag_copies)
     work = EachInput(names, what="Comparing")
     results = list(work.outcomes(lambda name: compare_one(_prepare(name, params))))
     _print(results, output_format, matrix=by == "matrix", single=len(names) == 1, verbose=verbose)
@@ -135,55 +134,27 @@ def _prepare(name: str, params: "CompareParams") -> "Prepared":
 
 
 def _comparer(
-    reference: str,
-    others: list[str],
-    params: "CompareParams",
-    calibration: Path | None,
-    *,
-    matrix: bool,
-    flag_copies: bool,
+    reference: str, others: list[str], params: "CompareParams", *, matrix: bool, flag_copies: bool
 ) -> "Callable[[Prepared], Comparison | DistanceMatrix]":
     """Prepare what all takes are held against; return what is done with each of them."""
     from speechcmp.comparison.compare import compare_prepared, matrix_prepared
+    from speechcmp.comparison.references import compare_among, score_references
 
     references = [_prepare(name, params) for name in (reference, *others)]
-    place = _placer(references, params) if others else None
+    among = score_references(references, params=params) if others else None
 
     def compare_one(take: "Prepared") -> "Comparison | DistanceMatrix":
+        result: Comparison | DistanceMatrix
         if matrix:
-            table = matrix_prepared(references[0], take, params=params)
-            _warn(table.warnings)
-            return table
-        result = compare_prepared(references[0], take, params=params)
-        if calibration:
-            result = replace(result, calibration=str(calibration))
-        if place:
-            result = place(result, take)
-        if flag_copies:
-            result = _flag_copy(result, references[0], take)
+            result = matrix_prepared(references[0], take, params=params)
+        elif among:
+            result = compare_among(references, take, params=params, among=among, flag_copies=flag_copies)
+        else:
+            result = compare_prepared(references[0], take, params=params, flag_copies=flag_copies)
         _warn(result.warnings)
         return result
 
     return compare_one
-
-
-def _placer(references: "list[Prepared]", params: "CompareParams") -> "Callable[[Comparison, Prepared], Comparison]":
-    """Score the references against one another; return what adds a take's place among them to its result."""
-    from speechcmp.calibration.evaluate import REFUSED
-    from speechcmp.comparison.references import place_in_spread, score_references
-
-    among = score_references(references, params=params)
-
-    def place(result: "Comparison", take: "Prepared") -> "Comparison":
-        spread = place_in_spread(references, take, params=params, among=among)
-        strangers = [
-            f"{name}: scores {mean:.0f} against the other references; is it the same text?"
-            for name, mean in zip(spread.references, spread.reference_means, strict=True)
-            if mean < REFUSED
-        ]
-        return replace(result, spread=spread, warnings=(*result.warnings, *strangers))
-
-    return place
 
 
 def _warn(warnings: tuple[str, ...]) -> None:
@@ -191,18 +162,6 @@ def _warn(warnings: tuple[str, ...]) -> None:
 
     for warning in warnings:
         warn(warning)
-
-
-def _flag_copy(result: "Comparison", reference: "Prepared", take: "Prepared") -> "Comparison":
-    from speechcmp.comparison.result import Copy
-    from speechcmp.fingerprint.identify import find_copy
-
-    match = find_copy(reference.recording, take.recording)
-    if match is None:
-        return result
-    start_s = round(match.offset_s, 2) + 0.0  # no -0.00
-    text = f"{take.recording.name}: is a copy of {reference.recording.name}, from {start_s:.2f} s on"
-    return replace(result, copy=Copy(match.offset_s, match.confidence), warnings=(*result.warnings, text))
 
 
 def _print(results: list[Any], output_format: str, *, matrix: bool, single: bool, verbose: bool) -> None:

@@ -18,7 +18,7 @@ from speechcmp.audio.split import SplitParams, split_recording
 from speechcmp.audio.vad import speech_frames
 from speechcmp.comparison.align import Alignment, AlignParams, ChunkMatch, FrameRange, Speech, Track, align_speech
 from speechcmp.comparison.mismatch import find_mismatches, local_costs
-from speechcmp.comparison.result import ChunkPair, Comparison, DistanceMatrix, Side, Span
+from speechcmp.comparison.result import ChunkPair, Comparison, Copy, DistanceMatrix, Side, Span
 from speechcmp.dtw.warp import WarpingPath, dtw_distance, dtw_distances, dtw_path, fastdtw_distance
 from speechcmp.errors import ParameterError
 from speechcmp.features.mfcc import Features, frame_levels, log_mel_bands
@@ -28,6 +28,7 @@ from speechcmp.runs import widen
 from speechcmp.scoring.impostors import HOP_S, SCORE_BANDS, measure_chunk
 from speechcmp.scoring.model import MISSING, Score, ScoreModel, combine, score
 
+ALIGNMENT_RECIPE = RECIPES["default"]  # what the penalties of the alignment were fitted with
 _ALIGNMENT = AlignParams()
 _MARGIN_FRAMES = 5  # soft beginnings and endings of speech
 
@@ -38,8 +39,8 @@ class CompareParams:
 
     Attributes
     ----------
-    recipe : str
-        Features and frame distance, see `speechcmp.features.mfcc.RECIPES`.
+    recipe : str or Recipe
+        Features and frame distance: the name of one of `speechcmp.features.recipes.RECIPES`, or one of your own.
     by : {"time", "index"}
         Which stretch of the take belongs to a chunk of the reference: the one in which the same is said,
         or the take's chunk of the same number.
@@ -56,7 +57,7 @@ class CompareParams:
         How differences become points; the shipped one by default.
     """
 
-    recipe: str = "default"
+    recipe: str | Recipe = "default"
     by: Literal["time", "index"] = "time"
     dtw: Literal["exact", "fastdtw"] = "exact"
     band: float | None = None
@@ -69,6 +70,7 @@ class CompareParams:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ParameterError(f"{name}: {getattr(self, name)!r} is unknown; choose one of {', '.join(allowed)}")
+        find_recipe(self.recipe)
         if self.band is not None and not 0 < self.band <= 1:
             raise ParameterError(f"band: {self.band} is out of range; give a fraction of the longer side, up to 1")
 
@@ -81,12 +83,15 @@ class Prepared:
     ----------
     recording : Recording
         At one loudness.
+    recipe : Recipe
+        What features are extracted by.
     chunks : tuple of Span
     speech : Speech
-        For the alignment. Its track has the features of the whole recording, by the recipe that aligns and,
-        unless it works on single chunks, compares; the level of each frame; the chunks in frames.
+        For the alignment, whatever the recipe: frames of 10 ms, as `ALIGNMENT_RECIPE` has them.
     spoken : bool, shape (n_frames,)
         Speech and 50 ms around it: what takes part in a distance, if the recipe leaves pauses out.
+    features : float32, shape (n_recipe_frames, n_dims), or None
+        Of the whole recording; None if the recipe works on single chunks.
     bands : float32, shape (n_frames, 40)
         What scores are worked out from; see `speechcmp.scoring.impostors.measure_bands`.
     prosody : ProsodyTrace or None
@@ -95,15 +100,19 @@ class Prepared:
     """
 
     recording: Recording
+    recipe: Recipe
     chunks: tuple[Span, ...]
     speech: Speech
     spoken: NDArray[np.bool_]
+    features: Features | None
     bands: Features
     prosody: ProsodyTrace | None
     warnings: tuple[str, ...]
 
 
-def compare(reference: Recording, take: Recording, *, params: CompareParams | None = None) -> Comparison:
+def compare(
+    reference: Recording, take: Recording, *, params: CompareParams | None = None, flag_copies: bool = False
+) -> Comparison:
     """Compare a take with its reference, chunk by chunk.
 
     Parameters
@@ -111,6 +120,8 @@ def compare(reference: Recording, take: Recording, *, params: CompareParams | No
     reference, take : Recording
         Any rates and channels.
     params : CompareParams, optional
+    flag_copies : bool
+        Look whether the take is a copy of the reference, and say so in `Comparison.copy` and a warning.
 
     Returns
     -------
@@ -121,31 +132,41 @@ def compare(reference: Recording, take: Recording, *, params: CompareParams | No
     AudioError
         A recording is silent, or has no speech that stands out from its noise.
     ParameterError
-        A parameter is out of range.
+        A recording has samples that are not finite, or is none.
     """
     params = params or CompareParams()
-    return compare_prepared(prepare(reference, params), prepare(take, params), params=params)
+    sides = prepare(reference, params), prepare(take, params)
+    return compare_prepared(*sides, params=params, flag_copies=flag_copies)
 
 
 def prepare(recording: Recording, params: CompareParams) -> Prepared:
     """Bring a recording to one loudness, split it, and extract its features; see `Prepared`."""
-    find_recipe(params.recipe)
+    recipe = find_recipe(params.recipe)
     _check_samples(recording)
     split = split_recording(recording, params.split)
     rate = recording.sample_rate
     chunks = tuple(Span(chunk.start / rate, chunk.stop / rate) for chunk in split.chunks)
-    recipe = _whole_recipe(params)
-    mono = resample(mix_down(split.source), recipe.sample_rate)
-    levels = frame_levels(mono.samples, recipe.mfcc.hop_length)
-    # One spectrum for both: recipes for whole recordings share the score's windows.
-    ours, bands = log_mel_bands(mono.samples, recipe.sample_rate, [recipe.mfcc, SCORE_BANDS])
-    features = features_of_bands(ours, levels, recipe)
+    mono = resample(mix_down(split.source), ALIGNMENT_RECIPE.sample_rate)
+    levels = frame_levels(mono.samples, ALIGNMENT_RECIPE.mfcc.hop_length)
+    # One spectrum for both: the alignment shares the score's windows.
+    ours, bands = log_mel_bands(mono.samples, mono.sample_rate, [ALIGNMENT_RECIPE.mfcc, SCORE_BANDS])
+    aligned = features_of_bands(ours, levels, ALIGNMENT_RECIPE)
     is_speech = speech_frames(levels)
-    track = Track(features, is_speech, [_frames(chunk, recipe, len(features)) for chunk in chunks])
-    prosody = None if params.details == "scores" else trace(mono, pitch=params.details == "pitch")
-    spoken = widen(is_speech, _MARGIN_FRAMES)
-    speech = Speech.of(track, _ALIGNMENT)
-    return Prepared(split.source, chunks, speech, spoken, bands, prosody, split.warnings)
+    track = Track(aligned, is_speech, [_frames(chunk, HOP_S, len(aligned)) for chunk in chunks])
+    features: Features | None = aligned
+    if recipe != ALIGNMENT_RECIPE:
+        features = None if recipe.per_chunk else extract_features(split.source, recipe)
+    return Prepared(
+        recording=split.source,
+        recipe=recipe,
+        chunks=chunks,
+        speech=Speech.of(track, _ALIGNMENT),
+        spoken=widen(is_speech, _MARGIN_FRAMES),
+        features=features,
+        bands=bands,
+        prosody=None if params.details == "scores" else trace(mono, pitch=params.details == "pitch"),
+        warnings=split.warnings,
+    )
 
 
 def _check_samples(recording: object) -> None:
@@ -156,14 +177,17 @@ def _check_samples(recording: object) -> None:
         raise ParameterError(f"{recording.name}: some samples are not finite (NaN or infinite); cut or mend them first")
 
 
-def _whole_recipe(params: CompareParams) -> Recipe:
-    recipe = find_recipe(params.recipe)
-    return RECIPES["default"] if recipe.per_chunk else recipe
+def compare_prepared(
+    reference: Prepared, take: Prepared, *, params: CompareParams, flag_copies: bool = False
+) -> Comparison:
+    """Compare as `compare` does, with what `prepare` made of both recordings.
 
-
-def compare_prepared(reference: Prepared, take: Prepared, *, params: CompareParams) -> Comparison:
-    """Compare as `compare` does, with what `prepare` made of both recordings with the same `params`."""
-    recipe = _whole_recipe(params)
+    Raises
+    ------
+    ParameterError
+        They were prepared by another recipe than that of `params`.
+    """
+    _check_recipes(reference, take, params)
     if params.by == "index":
         alignment = _by_index(reference, take)
     else:
@@ -171,10 +195,11 @@ def compare_prepared(reference: Prepared, take: Prepared, *, params: ComparePara
     places = [_place(reference, take, match) for match in alignment.matches]
     pairs = tuple(_pairs(reference, take, places, params))
     matched = [pair for pair in pairs if pair.take is not None]
-    extra = tuple(_span(found, recipe, take) for found in alignment.extra)
-    repeated = tuple((found.index, _span(found.take, recipe, take)) for found in alignment.repeated)
+    extra = tuple(_span(found, take) for found in alignment.extra)
+    repeated = tuple((found.index, _span(found.take, take)) for found in alignment.repeated)
+    copy = _find_copy(reference, take) if flag_copies else None
     return Comparison(
-        recipe=params.recipe,
+        recipe=reference.recipe.name,
         reference=_side(reference),
         take=_side(take),
         pairs=pairs,
@@ -183,8 +208,33 @@ def compare_prepared(reference: Prepared, take: Prepared, *, params: ComparePara
         distance=_weighted_distance(matched) if matched else _whole_distance(reference, take, params),
         tempo=_tempo([place for place in places if place.span]),
         score=_overall_score(pairs, [*extra, *(span for _, span in repeated)], params),
-        warnings=_warnings(reference, take),
+        warnings=(*_warnings(reference, take), *_copy_warnings(reference, take, copy)),
+        copy=copy,
+        calibration=params.model.name if params.model else None,
     )
+
+
+def _check_recipes(reference: Prepared, take: Prepared, params: CompareParams) -> None:
+    recipe = find_recipe(params.recipe)
+    for side in (reference, take):
+        if side.recipe != recipe:
+            raise ParameterError(
+                f"{side.recording.name}: was prepared by recipe {side.recipe.name}, and is compared by {recipe.name}; "
+                "prepare both sides with the parameters they are compared with"
+            )
+
+
+def _find_copy(reference: Prepared, take: Prepared) -> Copy | None:
+    from speechcmp.fingerprint.identify import find_copy  # noqa: PLC0415 - fingerprints only for who asks
+
+    match = find_copy(reference.recording, take.recording)
+    return Copy(match.offset_s, match.confidence) if match else None
+
+
+def _copy_warnings(reference: Prepared, take: Prepared, copy: Copy | None) -> Iterator[str]:
+    if copy is not None:
+        start_s = round(copy.offset_s, 2) + 0.0  # no -0.00
+        yield f"{take.recording.name}: is a copy of {reference.recording.name}, from {start_s:.2f} s on"
 
 
 def _by_index(reference: Prepared, take: Prepared) -> Alignment:
@@ -210,14 +260,15 @@ def distance_matrix(reference: Recording, take: Recording, *, params: ComparePar
 
 def matrix_prepared(reference: Prepared, take: Prepared, *, params: CompareParams) -> DistanceMatrix:
     """Measure as `distance_matrix` does, with what `prepare` made of both recordings."""
-    recipe = find_recipe(params.recipe)
-    ours, theirs = ([_features_of(side, chunk, recipe)[0] for chunk in side.chunks] for side in (reference, take))
+    _check_recipes(reference, take, params)
+    recipe = reference.recipe
+    ours, theirs = ([_features_of(side, chunk)[0] for chunk in side.chunks] for side in (reference, take))
     if params.dtw == "exact":
         distances = dtw_distances(ours, theirs, metric=recipe.metric, band=params.band)
     else:
         distances = np.array([[_distance(a, b, recipe, params) for b in theirs] for a in ours])
     return DistanceMatrix(
-        params.recipe,
+        recipe.name,
         _side(reference),
         _side(take),
         reference.chunks,
@@ -239,7 +290,7 @@ class _Place(NamedTuple):
 
 def _place(reference: Prepared, take: Prepared, match: ChunkMatch) -> _Place:
     chunk = reference.chunks[match.index]
-    span = _span(match.take, RECIPES["default"], take) if match.take else None
+    span = _span(match.take, take) if match.take else None
     return _Place(match, chunk, span, _spoken(reference, chunk), _spoken(take, span) if span else None)
 
 
@@ -263,9 +314,9 @@ def _matched_pair(
 ) -> ChunkPair:
     match, chunk, span = place.match, place.chunk, place.span
     assert span is not None  # noqa: S101 - it is matched
-    recipe = find_recipe(params.recipe)
-    ours, our_frames = _features_of(reference, chunk, recipe)
-    theirs, their_frames = _features_of(take, span, recipe)
+    recipe = reference.recipe
+    ours, our_frames = _features_of(reference, chunk)
+    theirs, their_frames = _features_of(take, span)
     measures = measure_chunk(_cut(reference.bands, chunk), _cut(take.bands, span))
     pair = ChunkPair(
         index=match.index,
@@ -301,7 +352,7 @@ def _step_costs(
 
 
 def _cut(bands: Features, span: Span) -> Features:
-    start, stop = _frames(span, RECIPES["default"], len(bands))
+    start, stop = _frames(span, HOP_S, len(bands))
     return bands[start:stop]
 
 
@@ -326,41 +377,43 @@ def _distance(a: Features, b: Features, recipe: Recipe, params: CompareParams) -
     return dtw_distance(a, b, metric=recipe.metric, band=params.band)
 
 
-def _features_of(side: Prepared, span: Span, recipe: Recipe) -> tuple[Features, NDArray[np.int64]]:
+def _features_of(side: Prepared, span: Span) -> tuple[Features, NDArray[np.int64]]:
     """Return the features of a stretch and which of its frames they are.
 
     The stretch is analyzed by itself, or cut out of the whole recording's features, with or without pauses.
     """
-    if recipe.per_chunk:
+    recipe = side.recipe
+    if side.features is None:
         rate = side.recording.sample_rate
         samples = side.recording.samples[round(span.start_s * rate) : max(round(span.end_s * rate), 1)]
         features = extract_features(replace(side.recording, samples=samples), recipe)
         return features, np.arange(len(features))
-    start, stop = _frames(span, recipe, len(side.speech.track.features))
+    start, stop = _frames(span, recipe.hop_s, len(side.features))
     frames = np.arange(start, stop)
-    if not recipe.pauses and side.spoken[start:stop].any():
-        frames = frames[side.spoken[start:stop]]
-    return side.speech.track.features[frames], frames - start
+    if not recipe.pauses:
+        at = np.minimum(np.rint(frames * (recipe.hop_s / HOP_S)).astype(np.int64), len(side.spoken) - 1)
+        spoken = side.spoken[at]
+        frames = frames[spoken] if spoken.any() else frames
+    return side.features[frames], frames - start
 
 
-def _frames(span: Span, recipe: Recipe, n_frames: int) -> tuple[int, int]:
+def _frames(span: Span, hop_s: float, n_frames: int) -> tuple[int, int]:
     """Return a stretch in frames: half-open, inside the recording, at least one."""
-    start = min(round(span.start_s / recipe.hop_s), n_frames - 1)
-    return start, min(max(round(span.end_s / recipe.hop_s), start + 1), n_frames)
+    start = min(round(span.start_s / hop_s), n_frames - 1)
+    return start, min(max(round(span.end_s / hop_s), start + 1), n_frames)
 
 
-def _span(frames: FrameRange, recipe: Recipe, side: Prepared) -> Span:
-    """Return a stretch in seconds; where it is a chunk of that side, the chunk's own."""
+def _span(frames: FrameRange, side: Prepared) -> Span:
+    """Return a stretch of the alignment in seconds; where it is a chunk of that side, the chunk's own."""
     if frames in side.speech.track.chunks:
         return side.chunks[side.speech.track.chunks.index(frames)]
-    return Span(frames.start * recipe.hop_s, min(frames.stop * recipe.hop_s, side.recording.duration_s))
+    return Span(frames.start * HOP_S, min(frames.stop * HOP_S, side.recording.duration_s))
 
 
 def _whole_distance(reference: Prepared, take: Prepared, params: CompareParams) -> float:
     """Return the distance of two recordings of which no chunk is matched, all their speech against all."""
-    recipe = find_recipe(params.recipe)
-    ours, theirs = (_features_of(side, Span(0.0, side.recording.duration_s), recipe)[0] for side in (reference, take))
-    return _distance(ours, theirs, recipe, params)
+    ours, theirs = (_features_of(side, Span(0.0, side.recording.duration_s))[0] for side in (reference, take))
+    return _distance(ours, theirs, reference.recipe, params)
 
 
 def _weighted_distance(pairs: Sequence[ChunkPair]) -> float:
@@ -379,7 +432,7 @@ def _side(side: Prepared) -> Side:
 
 def _spoken(side: Prepared, span: Span) -> Span:
     """Return a stretch from its first to its last speech: how much silence was kept around it does not count."""
-    start, stop = _frames(span, RECIPES["default"], len(side.spoken))
+    start, stop = _frames(span, HOP_S, len(side.spoken))
     spoken = np.flatnonzero(side.spoken[start:stop])
     if not len(spoken):
         return span

@@ -15,10 +15,63 @@ from dataclasses import replace
 
 from speechcmp.audio.recording import Recording
 from speechcmp.comparison.compare import CompareParams, Prepared, compare_prepared, prepare
-from speechcmp.comparison.result import Spread
+from speechcmp.comparison.result import Comparison, Spread
 from speechcmp.errors import ParameterError
+from speechcmp.scoring.model import REFUSED
 
 ReferenceScores = tuple[tuple[float | None, ...], ...]
+
+
+def compare_among(
+    references: Sequence[Recording | Prepared],
+    take: Recording | Prepared,
+    *,
+    params: CompareParams | None = None,
+    among: ReferenceScores | None = None,
+    flag_copies: bool = False,
+) -> Comparison:
+    """Compare a take with the first of several references of one text, and place it among all of them.
+
+    Parameters
+    ----------
+    references : sequence of Recording or Prepared
+        At least two readings, by different people best.
+    take : Recording or Prepared
+    params : CompareParams, optional
+        What is prepared must be so with the same.
+    among : tuple of tuples, optional
+        What `score_references` returned for them, where several takes are placed.
+    flag_copies : bool
+        As for `compare`.
+
+    Returns
+    -------
+    Comparison
+        With its `spread`, and a warning for each reference that may be of another text.
+
+    Raises
+    ------
+    ParameterError
+        There are fewer than two references, or `among` is of others.
+    AudioError
+        A recording is silent, or has no speech that stands out from its noise.
+    """
+    params = params or CompareParams()
+    brief = replace(params, details="scores")
+    readings, placed = [_prepared(one, params) for one in references], _prepared(take, params)
+    if among is None:
+        among = score_references(readings, params=params)
+    if len(among) != len(readings):
+        raise ParameterError(f"among: holds {len(among)} references, given {len(readings)}; score these ones")
+    result = compare_prepared(readings[0], placed, params=params, flag_copies=flag_copies)
+    scores = (_value(result), *(_score(one, placed, brief) for one in readings[1:]))
+    spread = Spread(tuple(one.recording.name for one in readings), scores, among)
+    strangers = (
+        f"{name}: scores {mean:.0f} against the other references; is it the same text?"
+        for name, mean in zip(spread.references, spread.reference_means, strict=True)
+        if mean < REFUSED
+    )
+    return replace(result, spread=spread, warnings=(*result.warnings, *strangers))
 
 
 def place_in_spread(
@@ -30,35 +83,11 @@ def place_in_spread(
 ) -> Spread:
     """Score a take against several references of one text, and these against one another.
 
-    Parameters
-    ----------
-    references : sequence of Recording or Prepared
-        At least two readings, by different people best.
-    take : Recording or Prepared
-    params : CompareParams, optional
-        What is prepared must be so with the same.
-    among : tuple of tuples, optional
-        What `score_references` returned for them, where several takes are placed.
-
-    Returns
-    -------
-    Spread
-
-    Raises
-    ------
-    ParameterError
-        There are fewer than two references, or `among` is of others.
-    AudioError
-        A recording is silent, or has no speech that stands out from its noise.
+    The parameters and errors are those of `compare_among`, which gives the comparison with the first of them, too.
     """
-    params = _brief(params)
-    readings, placed = [_prepared(one, params) for one in references], _prepared(take, params)
-    if among is None:
-        among = score_references(readings, params=params)
-    if len(among) != len(readings):
-        raise ParameterError(f"among: holds {len(among)} references, given {len(readings)}; score these ones")
-    scores = tuple(_score(one, placed, params) for one in readings)
-    return Spread(tuple(one.recording.name for one in readings), scores, among)
+    spread = compare_among(references, take, params=_brief(params), among=among).spread
+    assert spread is not None  # noqa: S101 - `compare_among` sets it
+    return spread
 
 
 def score_references(
@@ -92,7 +121,10 @@ def _prepared(recording: Recording | Prepared, params: CompareParams) -> Prepare
 
 
 def _score(reference: Prepared, take: Prepared, params: CompareParams) -> float:
-    found = compare_prepared(reference, take, params=params).score
-    if found is None:
-        raise ParameterError(f"{reference.recording.name}: has no chunk, and so no score; leave it out")
-    return found.value
+    return _value(compare_prepared(reference, take, params=params))
+
+
+def _value(result: Comparison) -> float:
+    if result.score is None:
+        raise ParameterError(f"{result.reference.name}: has no chunk, and so no score; leave it out")
+    return result.score.value

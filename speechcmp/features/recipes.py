@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from speechcmp.audio.recording import Recording, mix_down, resample
 from speechcmp.audio.vad import speech_frames
+from speechcmp.dtw.warp import METRICS
 from speechcmp.errors import ParameterError
 from speechcmp.features.mfcc import (
     Features,
@@ -18,6 +19,9 @@ from speechcmp.features.mfcc import (
     log_mel_bands,
     normalize_cepstra,
 )
+
+# Shorter frames say nothing new, and longer ones hold several sounds.
+_SHORTEST_HOP_S, _LONGEST_HOP_S = 0.001, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,11 @@ class Recipe:
         Append the coefficients' slopes times this; 0 leaves them out.
     pauses : bool
         Whether pauses inside a chunk take part in its distance.
+
+    Raises
+    ------
+    ParameterError
+        The metric is unknown, or frames are not centered, or too short or too long.
     """
 
     name: str
@@ -57,6 +66,17 @@ class Recipe:
     spread_power: float | None = None
     delta_weight: float = 0.0
     pauses: bool = True
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise ParameterError(f"metric: {self.metric!r} is unknown; choose one of {', '.join(METRICS)}")
+        if not self.mfcc.center:
+            raise ParameterError(f"recipe {self.name}: frames must be centered, so that frame t lies at t * hop_s")
+        if not _SHORTEST_HOP_S <= self.hop_s <= _LONGEST_HOP_S:
+            raise ParameterError(
+                f"recipe {self.name}: {1000 * self.hop_s:g} ms from frame to frame; give {1000 * _SHORTEST_HOP_S:g} "
+                f"to {1000 * _LONGEST_HOP_S:g} ms"
+            )
 
     @property
     def hop_s(self) -> float:
@@ -84,17 +104,19 @@ RECIPES = MappingProxyType(
 )
 
 
-def find_recipe(name: str) -> Recipe:
-    """Return a recipe by its name.
+def find_recipe(recipe: str | Recipe) -> Recipe:
+    """Return a recipe by its name; one of your own as it is.
 
     Raises
     ------
     ParameterError
         There is none of that name.
     """
-    if name not in RECIPES:
-        raise ParameterError(f"recipe: {name!r} is unknown; choose one of {', '.join(RECIPES)}")
-    return RECIPES[name]
+    if isinstance(recipe, Recipe):
+        return recipe
+    if recipe not in RECIPES:
+        raise ParameterError(f"recipe: {recipe!r} is unknown; choose one of {', '.join(RECIPES)}")
+    return RECIPES[recipe]
 
 
 def extract_features(recording: Recording, recipe: Recipe) -> Features:

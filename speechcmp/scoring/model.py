@@ -19,7 +19,7 @@ import json
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +31,7 @@ from speechcmp.errors import ParameterError
 from speechcmp.scoring.impostors import Measures
 
 SCHEMA = "speechcmp.score-model/1"
+REFUSED = 20.0  # below it a score says: another text
 LEAST_RELATIVE = 0.05  # of which the logarithm is taken
 _MOST_PAUSE = 0.5  # further pauses are no further from the reference
 
@@ -162,6 +163,8 @@ class ScoreModel:
         10th and 90th percentile of rating - score, cross-validated.
     fitted : mapping
         On what and how well: free text and figures.
+    name : str or None
+        The file it was read from; None for the shipped one.
     """
 
     gate: Gate
@@ -171,6 +174,7 @@ class ScoreModel:
     extra: Curve
     error: tuple[float, float]
     fitted: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    name: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         low, high = self.error
@@ -178,7 +182,9 @@ class ScoreModel:
             raise ParameterError(f"error: must be two numbers around 0, given {self.error}")
 
     def to_json(self) -> str:
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n"
+        values = {"schema": SCHEMA, **asdict(self)}
+        del values["name"]
+        return json.dumps(values, indent=1) + "\n"
 
 
 def load_model(path: Path | None = None) -> ScoreModel:
@@ -199,7 +205,7 @@ def _shipped_model() -> ScoreModel:
 
 def _read_model(path: Path) -> ScoreModel:
     try:
-        return _parse(path.read_text(encoding="utf-8"), str(path))
+        return replace(_parse(path.read_text(encoding="utf-8"), str(path)), name=str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path}: can't be read ({_reason(error)}); speechcmp calibrate -o makes one") from error
 
@@ -215,7 +221,8 @@ def _parse(text: str, name: str) -> ScoreModel:
             raise ParameterError(f"schema is not {SCHEMA}")
         curves = {key: Curve(tuple(data[key]["knots"]), tuple(data[key]["slopes"])) for key in _CURVES}
         low, high = data["error"]
-        return ScoreModel(Gate(**data["gate"]), **curves, error=(low, high), fitted=dict(data["fitted"]))
+        parts: dict[str, Any] = {**curves, "error": (low, high), "fitted": dict(data["fitted"])}
+        return ScoreModel(Gate(**data["gate"]), **parts)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else error
         raise ParameterError(f"{name}: no score model ({reason}); speechcmp calibrate -o makes one") from error

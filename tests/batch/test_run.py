@@ -17,17 +17,15 @@ from signals import syllables
 
 import speechcmp
 from speechcmp.audio.recording import load_recording
-from speechcmp.audio.split import SplitParams
 from speechcmp.batch import worker as tasks
 from speechcmp.batch.manifest import Manifest, Row, open_manifest
 from speechcmp.batch.results import open_results
-from speechcmp.batch.run import Batch, Outcome, check_params
+from speechcmp.batch.run import Batch, Outcome
 from speechcmp.batch.schedule import Pace, run_rows
 from speechcmp.batch.summary import Spread, Summary, reason_kind
 from speechcmp.batch.worker import Failure, Scored, SideCache
 from speechcmp.comparison.compare import CompareParams, compare, compare_prepared
 from speechcmp.comparison.serialize import OVERALL_FIELDS, brief_values
-from speechcmp.errors import ParameterError
 from speechcmp.parallel.processes import Workers
 from speechcmp.scoring.model import load_model
 
@@ -188,17 +186,6 @@ def test_whatever_a_pair_does_the_others_are_scored(folder: Path, monkeypatch: p
     reasons = {outcome.reason for outcome in outcomes if isinstance(outcome, Failure)}
     assert reasons == {"t1.wav: ZeroDivisionError: by nothing"}
     assert kinds(outcomes) == {"Failure": 2, "Scored": 6}
-
-
-@pytest.mark.parametrize("wrong", [{"recipe": "clasic"}, {"band": 2.0}, {"split": SplitParams(min_silence_len_ms=-1)}])
-def test_parameters_are_tried_before(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ParameterError):
-        check_params(CompareParams(**wrong))
-
-
-def test_good_parameters_pass() -> None:
-    check_params(PARAMS)
-    check_params(CompareParams(recipe="classic", by="index", band=0.2, split=SplitParams(silence_thresh_dbfs=-1)))
 
 
 # --- schedule

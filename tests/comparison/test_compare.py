@@ -1,16 +1,19 @@
 """Comparisons of recordings of known truth, and what must hold for any."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from signals import sentences
 
-from speechcmp.audio.recording import Recording
+from speechcmp.audio.recording import Recording, load_recording
 from speechcmp.audio.split import SplitParams
 from speechcmp.comparison.compare import CompareParams, compare, compare_prepared, distance_matrix, prepare
 from speechcmp.errors import AudioError, ParameterError
-from speechcmp.features.recipes import RECIPES
+from speechcmp.features.mfcc import MfccParams
+from speechcmp.features.recipes import RECIPES, Recipe
 
 SPANS_S = [(0.7, 2.1), (3.0, 4.4), (5.4, 6.6)]
 
@@ -42,6 +45,67 @@ def test_prepared_recordings_give_the_same(recipe: str) -> None:
     reference, take = recording(SPANS_S, 7.5), recording([(0.5, 1.9), (2.6, 4.0)], 4.6)
     once = prepare(reference, params)
     assert compare_prepared(once, prepare(take, params), params=params) == compare(reference, take, params=params)
+
+
+COARSE = Recipe(
+    "coarse",
+    16_000,
+    MfccParams(n_mfcc=12, n_fft=1024, win_length=800, hop_length=320, n_mels=26),
+    "cosine",
+    spread_power=0.4,
+    pauses=False,
+)
+
+
+@pytest.mark.parametrize("recipe", [COARSE, replace(COARSE, sample_rate=8000, pauses=True, metric="l2")])
+def test_a_recipe_with_longer_frames_finds_the_same(recipe: Recipe) -> None:
+    reference, take = recording(SPANS_S, 7.5), recording([(0.6, 2.0), (4.6, 6.0), (6.8, 8.0)], 9.0, seed=3)
+    usual, found = (compare(reference, take, params=CompareParams(recipe=x)) for x in ("default", recipe))
+    assert found.recipe == "coarse"
+    assert found.score == usual.score
+    assert [(pair.reference, pair.take, pair.pause_before_s) for pair in found.pairs] == [
+        (pair.reference, pair.take, pair.pause_before_s) for pair in usual.pairs
+    ]
+    itself = compare(reference, reference, params=CompareParams(recipe=recipe))
+    assert all(pair.distance == pytest.approx(0, abs=1e-6) for pair in itself.pairs)
+    assert all(pair.distance and pair.distance > 1e-3 for pair in found.pairs)
+    within = [span for pair in found.pairs for place in pair.worst for span in (place.reference_s, place.take_s)]
+    assert all(0 <= start_s < end_s <= 9.0 for start_s, end_s in within)
+    prosody = [(one.prosody, other.prosody) for one, other in zip(found.pairs, usual.pairs, strict=True)]
+    assert all(a and b and a.tempo == pytest.approx(b.tempo, rel=0.1) for a, b in prosody)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metric": "l3"}, "metric: 'l3' is unknown"),
+        ({"mfcc": MfccParams(center=False)}, "must be centered"),
+        ({"mfcc": MfccParams(hop_length=2048)}, "128 ms from frame to frame; give 1 to 100 ms"),
+    ],
+)
+def test_recipes_that_cannot_be_compared_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        replace(COARSE, **changes)
+
+
+def test_both_sides_have_one_recipe() -> None:
+    params, other = CompareParams(), CompareParams(recipe=COARSE)
+    one, two = prepare(recording(SPANS_S, 7.5), params), prepare(recording(SPANS_S, 7.5), other)
+    for sides, chosen in (((one, two), params), ((one, one), other)):
+        with pytest.raises(ParameterError, match="prepare both sides"):
+            compare_prepared(*sides, params=chosen)
+
+
+def test_copies_are_told_where_they_are_looked_for(samples: Path) -> None:
+    reference = recording(SPANS_S, 7.5)
+    piece = replace(reference, samples=reference.samples[16_000:], name="piece")
+    assert compare(reference, piece).copy is None
+    found = compare(reference, piece, flag_copies=True)
+    assert found.copy is not None
+    assert found.copy.offset_s == pytest.approx(1.0, abs=0.02)
+    assert found.warnings == ("piece: is a copy of synthetic, from 1.00 s on",)
+    ours, theirs = (load_recording(samples / name) for name in ("reference.flac", "good-take.flac"))
+    assert compare(ours, theirs, flag_copies=True).copy is None
 
 
 @pytest.mark.parametrize("gain", [0.1, 0.5, 2.0])

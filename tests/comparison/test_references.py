@@ -8,7 +8,7 @@ from signals import sentences
 
 from speechcmp.audio.recording import Recording, load_recording
 from speechcmp.comparison.compare import CompareParams, compare, prepare
-from speechcmp.comparison.references import place_in_spread, score_references
+from speechcmp.comparison.references import compare_among, place_in_spread, score_references
 from speechcmp.comparison.result import Spread
 from speechcmp.comparison.serialize import spread_values
 from speechcmp.errors import ParameterError
@@ -112,3 +112,12 @@ def test_real_references(real_speech: Path) -> None:
     other = place_in_spread(voices, load_recording(real_speech / "readings" / "000010095.flac"))
     assert other.mean < 20 < got.mean
     assert other.place == 0
+
+
+def test_a_reference_of_another_text_is_named(samples: Path) -> None:
+    ours = load_recording(samples / "reference.flac")
+    stranger = reading(5)
+    result = compare_among([ours, stranger], load_recording(samples / "good-take.flac"))
+    assert result.spread is not None
+    assert result.spread.take_scores[0] == pytest.approx(result.score.value if result.score else None)
+    assert any("reading 5: scores" in text and "is it the same text?" in text for text in result.warnings)
