@@ -1,7 +1,27 @@
-"""Values as they are written: rounded, and nothing that JSON has no word for."""
+"""Tables as people and programs write them: encodings, delimiters, headers; and values as we write them.
 
+Readers yield a row at a time, with where it stands, and name the line of what can't be read.
+"""
+
+import codecs
+import csv
+import json
 import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
+
+from speechcmp.errors import DependencyError, ParameterError
+
+Cells = Mapping[str, Any]
+Rows = Iterator[tuple[str, Cells]]  # where a row stands, and its cells by column
+CheckHeader = Callable[[str, list[str]], None]
+
+_DELIMITERS = ",;\t"  # a spreadsheet separates by semicolons where the comma is the decimal point, Unicode text by tabs
+_PARQUET_ROWS = 1024
+_DEEPEST = 32  # of values in values; what takes results to workers and files does not go on for ever
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -13,3 +33,197 @@ def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, list | tuple):
         return [finite(x) for x in value]
     return value
+
+
+def import_parquet() -> Any:  # noqa: ANN401 - pyarrow has no annotations
+    """Import pyarrow.parquet.
+
+    Raises
+    ------
+    DependencyError
+        It is not installed.
+    """
+    try:
+        import pyarrow.parquet  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise DependencyError(
+            "Parquet needs pyarrow, which is not installed; pip install 'speechcmp[parquet]'"
+        ) from error
+    return pyarrow.parquet
+
+
+# --------------------------------------------------------------------------------------------------- text
+
+
+def text_encoding(path: Path) -> str:
+    """Tell UTF-16, which begins with its mark, from UTF-8."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in _UTF16_MARKS else "utf-8-sig"
+
+
+def read_csv(path: Path, check_header: CheckHeader, *, delimiter: str | None = None) -> Rows:
+    """Read rows of text under one header.
+
+    Parameters
+    ----------
+    path : path
+        UTF-8, or UTF-16 if it begins with a byte order mark.
+    check_header : callable
+        Given where the header stands and the columns' names, without spaces around; raises what is wrong with them.
+    delimiter : str, optional
+        By default the comma, the semicolon or the tab, whichever cuts the header into most columns.
+
+    Raises
+    ------
+    ParameterError
+        A column's name stands twice, a row has more or fewer fields than the header, a quote is left open, or the
+        text is in another encoding.
+    """
+    line = 1
+    try:
+        encoding = text_encoding(path)
+        with path.open(encoding=encoding, newline="") as file:
+            delimiter = delimiter or _delimiter(file.readline())
+            file.seek(0)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            header: list[str] = []
+            for fields in reader:
+                where = f"{path}: line {line}"
+                if fields and not header:
+                    header = _header(where, fields, check_header)
+                elif fields:
+                    yield f"line {line}", _row(where, header, fields)
+                line = reader.line_num + 1
+    except csv.Error as error:
+        raise ParameterError(f"{path}: line {line}: can't be read ({error}); save it as CSV UTF-8") from error
+    except UnicodeDecodeError as error:
+        raise _encoding_error(path, error) from error
+    except OSError as error:
+        raise ParameterError(f"{path}: can't be read ({error.strerror}); check the path") from error
+
+
+def _delimiter(head: str) -> str:
+    unquoted = re.sub('"[^"]*"', "", head)
+    return max(_DELIMITERS, key=unquoted.count)
+
+
+def _header(where: str, fields: list[str], check: CheckHeader) -> list[str]:
+    names = [name.strip() for name in fields]
+    check(where, names)
+    twice = [name for name in names if name and names.count(name) > 1]
+    if twice:
+        raise ParameterError(f"{where}: two columns are called {twice[0]!r}; rename one")
+    return names
+
+
+def _row(where: str, header: list[str], fields: list[str]) -> dict[str, str]:
+    if len(fields) != len(header):
+        raise ParameterError(
+            f"{where}: {len(fields)} fields, and the header has {len(header)}; "
+            "fill it up, or quote what holds a separator"
+        )
+    return dict(zip(header, fields, strict=True))
+
+
+def _encoding_error(path: Path, error: UnicodeDecodeError) -> ParameterError:
+    """Name the line: a text is decoded a block at a time, so the error alone does not know."""
+    if error.encoding.startswith("utf-16"):
+        return ParameterError(f"{path}: broken UTF-16 ({error.reason}); save it as CSV UTF-8")
+    with path.open("rb") as file:
+        for line, text in enumerate(file, start=1):
+            try:
+                text.decode()
+            except UnicodeDecodeError as found:
+                what = f"byte 0x{text[found.start]:02x} is no UTF-8"
+                return ParameterError(f"{path}: line {line}: {what}; save it as CSV UTF-8 (not as ANSI or plain CSV)")
+    return ParameterError(f"{path}: no UTF-8 ({error.reason}); save it as CSV UTF-8")
+
+
+# --------------------------------------------------------------------------------------------------- JSON
+
+
+def read_jsonl(path: Path) -> Rows:
+    """Read an object a line: only what a line of results can say, too.
+
+    Raises
+    ------
+    ParameterError
+        A line is no object, or holds a number that JSON does not know, or values more than 32 deep.
+    """
+    try:
+        with path.open(encoding=text_encoding(path), newline="\n") as file:
+            for line, text in enumerate(file, start=1):
+                if text.strip():
+                    yield f"line {line}", _object(f"{path}: line {line}", text)
+    except UnicodeDecodeError as error:
+        raise _encoding_error(path, error) from error
+
+
+def _object(where: str, text: str) -> dict[str, Any]:
+    try:
+        cells = _JSON.decode(text.strip())
+    except RecursionError:
+        raise _too_deep(where) from None
+    except ValueError as error:
+        reason = "a number of thousands of digits" if "digits" in str(error) else str(error)
+        raise ParameterError(f"{where}: no JSON ({reason}); write one object a line") from error
+    if not isinstance(cells, dict):
+        raise ParameterError(f"{where}: no object; write {{'reference': …, 'take': …}}")
+    if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(cells, _DEEPEST):
+        raise _too_deep(where)
+    return cells
+
+
+def _too_deep(where: str) -> ParameterError:
+    return ParameterError(f"{where}: values in values, more than {_DEEPEST} deep; write a flat object")
+
+
+def _is_deeper(value: object, n_levels: int) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list) and (not n_levels or any(_is_deeper(item, n_levels - 1) for item in value))
+
+
+def _finite_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # NaN and Infinity, which JSON does not know, and 1e999
+        raise ValueError(f"{text} is no number of JSON's")
+    return number
+
+
+_JSON = json.JSONDecoder(parse_float=_finite_number, parse_constant=_finite_number)
+
+
+# ------------------------------------------------------------------------------------------------ Parquet
+
+
+def read_parquet(path: Path) -> Rows:
+    """Read the rows of a Parquet file; what is no number becomes None.
+
+    Raises
+    ------
+    DependencyError
+        pyarrow is not installed.
+    ParameterError
+        The file is no Parquet, or broken.
+    """
+    parquet = import_parquet()
+    from pyarrow import ArrowException  # noqa: PLC0415 - an extra
+
+    row = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
+                for cells in batch.to_pylist():
+                    row += 1
+                    yield f"row {row}", {name: _without_nan(value) for name, value in cells.items()}
+    except (ArrowException, OSError) as error:
+        raise ParameterError(f"{path}: no Parquet file, or broken ({error}); write it again") from error
+
+
+def _without_nan(value: Any) -> Any:  # noqa: ANN401 - any cell
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    return [_without_nan(item) for item in value] if isinstance(value, list) else value

@@ -21,7 +21,7 @@ import math
 import time
 import uuid
 from array import array
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -33,10 +33,10 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.audio.recording import Recording, mix_down
+from speechcmp.audio.recording import mix_down
 from speechcmp.batch.manifest import Manifest, Row
 from speechcmp.batch.schedule import run_rows
-from speechcmp.batch.worker import Done, Signature, read_recording, signature_of
+from speechcmp.batch.worker import Done, FileCache, read_recording
 from speechcmp.fingerprint.identify import find_copy
 from speechcmp.fingerprint.landmarks import Landmarks, landmarks
 from speechcmp.fingerprint.store.base import NewRecording, Preset, Store
@@ -73,7 +73,6 @@ class Sketch(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Heard:
-    signature: Signature
     sha1: bytes
     marks: Landmarks
 
@@ -182,10 +181,10 @@ def _each(rows: list[Row], run: str, work: Callable[[Row, str], Any]) -> Done:
 
 
 def _sketch_row(row: Row, run: str) -> Sketch:
-    take = _HEARD.heard(row.take_path, row.take, run)
+    take = _heard(row.take_path, row.take, run)
     keys, frames = _sketch(take.marks)
     try:
-        reference = _HEARD.heard(row.reference_path, row.reference, run)
+        reference = _heard(row.reference_path, row.reference, run)
     except Exception:  # noqa: BLE001 - as above
         return Sketch(take.sha1, keys, frames, None)
     if take.sha1 == reference.sha1:
@@ -196,7 +195,7 @@ def _sketch_row(row: Row, run: str) -> Sketch:
 
 
 def _confirm_row(row: Row, run: str) -> Place | None:
-    take, original = (_HEARD.heard(path, "", run) for path in (row.take_path, row.reference_path))
+    take, original = (_heard(path, "", run) for path in (row.take_path, row.reference_path))
     return _SURE if take.sha1 == original.sha1 else _place(row)
 
 
@@ -246,36 +245,17 @@ def _words(hashes: Hashes, start: int) -> NDArray[np.uint64]:
     return words
 
 
-class _HeardFiles:
-    """The landmarks of the files used last."""
-
-    def __init__(self) -> None:
-        self._n_bytes = 0
-        self._files: OrderedDict[str, _Heard] = OrderedDict()
-
-    def heard(self, path: str, name: str, run: str) -> _Heard:
-        signature = signature_of(path, run)
-        file = self._files.pop(path, None)
-        if file is None or file.signature != signature:
-            self._n_bytes -= _count_bytes(file)
-            sha1, recording = read_recording(path, name)
-            file = _Heard(signature, sha1, _marks(recording))
-            self._n_bytes += _count_bytes(file)
-        self._files[path] = file
-        while len(self._files) > 1 and self._n_bytes > _CACHE_BYTES:
-            self._n_bytes -= _count_bytes(self._files.popitem(last=False)[1])
-        return file
+def _heard(path: str, name: str, run: str) -> _Heard:
+    return _HEARD.get(path, None, run, lambda: _hear(path, name))
 
 
-def _marks(recording: Recording) -> Landmarks:
-    return landmarks(mix_down(recording).samples, recording.sample_rate)
+def _hear(path: str, name: str) -> tuple[_Heard, int]:
+    sha1, recording = read_recording(path, name)
+    marks = landmarks(mix_down(recording).samples, recording.sample_rate)
+    return _Heard(sha1, marks), 1000 + marks.hashes.nbytes + marks.anchor_frames.nbytes
 
 
-def _count_bytes(file: _Heard | None) -> int:
-    return 1000 + file.marks.hashes.nbytes + file.marks.anchor_frames.nbytes if file else 0
-
-
-_HEARD = _HeardFiles()
+_HEARD: FileCache[_Heard] = FileCache(_CACHE_BYTES, fewest=1)
 
 
 # ------------------------------------------------------------------------------------------ earlier takes

@@ -1,26 +1,18 @@
 """What is to be compared with what: CSV, TSV, JSONL or Parquet, read lazily and as often as needed."""
 
-import codecs
-import csv
-import json
-import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from speechcmp.audio.url import is_url, to_path
-from speechcmp.errors import DependencyError, ParameterError
+from speechcmp.errors import ParameterError
+from speechcmp.tables import Cells, Rows, import_parquet, read_csv, read_jsonl, read_parquet
 
 SIDES = ("reference", "take")
 RESERVED = frozenset({"schema", "overall", "chunks", "copy", "key"})  # what a result line says itself
-_PARQUET_ROWS = 1024
-_DEEPEST = 32  # of values in values; what takes results to workers and files does not go on for ever
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-Cells = Mapping[str, Any]
 
 
 class Row(NamedTuple):
@@ -106,24 +98,21 @@ def open_manifest(path: str | os.PathLike[str]) -> Manifest:
         Parquet needs pyarrow, which is not installed.
     """
     path = Path(path)
-    readers = {
-        ".csv": _read_csv,
-        ".tsv": _read_tsv,
-        ".tab": _read_tsv,
-        ".txt": _read_tsv,
-        ".jsonl": _read_jsonl,
-        ".ndjson": _read_jsonl,
-        ".parquet": _read_parquet,
+    readers: dict[str, Callable[[], Rows]] = {
+        ".csv": lambda: read_csv(path, _check_columns),
+        **dict.fromkeys((".tsv", ".tab", ".txt"), lambda: read_csv(path, _check_columns, delimiter="\t")),
+        **dict.fromkeys((".jsonl", ".ndjson"), lambda: read_jsonl(path)),
+        ".parquet": lambda: read_parquet(path),
     }
-    read = readers.get(path.suffix.lower())
-    if read is None:
+    kind = path.suffix.lower()
+    if kind not in readers:
         raise ParameterError(f"{path}: a manifest is .csv, .tsv, .jsonl or .parquet; save it as one of these")
     if not path.is_file():
         raise ParameterError(f"{path}: no such file; check the path of the manifest")
-    if read is _read_parquet:
+    if kind == ".parquet":
         import_parquet()
     folder = path.absolute().parent
-    return Manifest(str(path), lambda: _rows(path, folder, read(path)))
+    return Manifest(str(path), lambda: _rows(path, folder, readers[kind]()))
 
 
 def pair_with(reference: str, takes: Iterable[str]) -> Manifest:
@@ -138,24 +127,7 @@ def pair_with(reference: str, takes: Iterable[str]) -> Manifest:
     return Manifest(reference, rows)
 
 
-def import_parquet() -> Any:  # noqa: ANN401 - pyarrow has no annotations
-    """Import pyarrow.parquet.
-
-    Raises
-    ------
-    DependencyError
-        It is not installed.
-    """
-    try:
-        import pyarrow.parquet  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise DependencyError(
-            "Parquet needs pyarrow, which is not installed; pip install 'speechcmp[parquet]'"
-        ) from error
-    return pyarrow.parquet
-
-
-def _rows(path: Path, folder: Path, lines: Iterator[tuple[str, Cells]]) -> Iterator[Row]:
+def _rows(path: Path, folder: Path, lines: Rows) -> Iterator[Row]:
     columns: set[str] = set()
     for number, (where, cells) in enumerate(lines, start=1):
         if not cells.keys() <= columns:
@@ -209,139 +181,3 @@ def _located(folder: Path, name: str) -> str:
     if "://" in name and is_url(name):
         return to_path(name)
     return os.path.join(folder, name)  # noqa: PTH118 - a million rows: 10 times faster
-
-
-# ------------------------------------------------------------------------------------------------ formats
-
-
-def text_encoding(path: Path) -> str:
-    """Tell UTF-16, which begins with its mark, from UTF-8."""
-    with path.open("rb") as file:
-        return "utf-16" if file.read(2) in _UTF16_MARKS else "utf-8-sig"
-
-
-def _read_csv(path: Path) -> Iterator[tuple[str, Cells]]:
-    with path.open(encoding=text_encoding(path), errors="replace") as file:
-        first = file.readline()
-    # A spreadsheet separates by semicolons where the comma is the decimal point, and Unicode text by tabs.
-    return _read_separated(path, next((mark for mark in ",;\t" if mark in first), ","))
-
-
-def _read_tsv(path: Path) -> Iterator[tuple[str, Cells]]:
-    return _read_separated(path, "\t")
-
-
-def _read_separated(path: Path, delimiter: str) -> Iterator[tuple[str, Cells]]:
-    line = 1
-    try:
-        with path.open(encoding=text_encoding(path), newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            header: list[str] = []
-            for fields in reader:
-                if fields and not header:
-                    header = _header(f"{path}: line {line}", fields)
-                elif fields:
-                    if len(fields) != len(header):
-                        raise ParameterError(
-                            f"{path}: line {line}: {len(fields)} fields, and the header has {len(header)}; "
-                            "fill it up, or quote what holds a separator"
-                        )
-                    yield f"line {line}", dict(zip(header, fields, strict=True))
-                line = reader.line_num + 1
-    except csv.Error as error:
-        raise ParameterError(f"{path}: line {line}: can't be read ({error}); save it as CSV UTF-8") from error
-    except UnicodeDecodeError as error:
-        raise _encoding_error(path, error) from error
-
-
-def _encoding_error(path: Path, error: UnicodeDecodeError) -> ParameterError:
-    """Name the line: a text is decoded a block at a time, so the error alone does not know."""
-    if error.encoding.startswith("utf-16"):
-        return ParameterError(f"{path}: broken UTF-16 ({error.reason}); save it as CSV UTF-8")
-    with path.open("rb") as file:
-        for line, text in enumerate(file, start=1):
-            try:
-                text.decode()
-            except UnicodeDecodeError as found:
-                what = f"byte 0x{text[found.start]:02x} is no UTF-8"
-                return ParameterError(f"{path}: line {line}: {what}; save it as CSV UTF-8 (not as ANSI or plain CSV)")
-    return ParameterError(f"{path}: no UTF-8 ({error.reason}); save it as CSV UTF-8")
-
-
-def _header(where: str, fields: list[str]) -> list[str]:
-    names = [name.strip() for name in fields]
-    _check_columns(where, names)
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ParameterError(f"{where}: two columns are called {twice[0]!r}; rename one")
-    return names
-
-
-def _read_jsonl(path: Path) -> Iterator[tuple[str, Cells]]:
-    try:
-        with path.open(encoding=text_encoding(path), newline="\n") as file:
-            for line, text in enumerate(file, start=1):
-                if text.strip():
-                    yield f"line {line}", _object(f"{path}: line {line}", text)
-    except UnicodeDecodeError as error:
-        raise _encoding_error(path, error) from error
-
-
-def _object(where: str, text: str) -> dict[str, Any]:
-    """Read a line of JSON: only what a line of results can say, too."""
-    try:
-        cells = _JSON.decode(text.strip())
-    except RecursionError:
-        raise _too_deep(where) from None
-    except ValueError as error:
-        reason = "a number of thousands of digits" if "digits" in str(error) else str(error)
-        raise ParameterError(f"{where}: no JSON ({reason}); write one object a line") from error
-    if not isinstance(cells, dict):
-        raise ParameterError(f"{where}: no object; write {{'reference': …, 'take': …}}")
-    if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(cells, _DEEPEST):
-        raise _too_deep(where)
-    return cells
-
-
-def _too_deep(where: str) -> ParameterError:
-    return ParameterError(f"{where}: values in values, more than {_DEEPEST} deep; write a flat object")
-
-
-def _is_deeper(value: object, n_levels: int) -> bool:
-    if isinstance(value, dict):
-        value = list(value.values())
-    return isinstance(value, list) and (not n_levels or any(_is_deeper(item, n_levels - 1) for item in value))
-
-
-def _finite_number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):  # NaN and Infinity, which JSON does not know, and 1e999
-        raise ValueError(f"{text} is no number of JSON's")
-    return number
-
-
-_JSON = json.JSONDecoder(parse_float=_finite_number, parse_constant=_finite_number)
-
-
-def _read_parquet(path: Path) -> Iterator[tuple[str, Cells]]:
-    parquet = import_parquet()
-    from pyarrow import ArrowException  # noqa: PLC0415 - an extra
-
-    row = 0
-    try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-                for cells in batch.to_pylist():
-                    row += 1
-                    yield f"row {row}", {name: _without_nan(value) for name, value in cells.items()}
-    except (ArrowException, OSError) as error:
-        raise ParameterError(f"{path}: no Parquet file, or broken ({error}); write it again") from error
-
-
-def _without_nan(value: Any) -> Any:  # noqa: ANN401 - any cell
-    """Write what is no number as None, as everywhere in results."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _without_nan(item) for name, item in value.items()}
-    return [_without_nan(item) for item in value] if isinstance(value, list) else value

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from speechcmp.audio.url import without_secrets
 from speechcmp.batch.copies import Copies, find_copies
 from speechcmp.batch.manifest import Manifest, Row
-from speechcmp.batch.results import ResultFile
+from speechcmp.batch.result_file import ResultFile
 from speechcmp.batch.schedule import run_rows
 from speechcmp.batch.worker import Failure, Scored, key_rows, record_of, score_rows
 from speechcmp.comparison.compare import CompareParams

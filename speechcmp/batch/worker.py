@@ -9,12 +9,14 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import cache
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speechcmp.audio.recording import Recording, load_recording
 from speechcmp.audio.url import is_url, read_url, without_secrets
@@ -28,6 +30,7 @@ _CACHE_BYTES = 16 << 20  # of prepared recordings, in each worker: full, and so 
 _CACHE_ENTRIES = 20_000  # failures weigh nothing
 _PAIR = 2  # are kept however large: the next row may have the same reference
 
+T = TypeVar("T")
 Signature = tuple[int, int, int] | str | None
 
 
@@ -57,11 +60,9 @@ class Done(NamedTuple):
 class _Side:
     """A file as it was when it was read."""
 
-    signature: Signature
     sha1: bytes
     prepared: Prepared | None
     reason: str
-    n_bytes: int
 
 
 def record_of(row: Row, values: dict[str, Any]) -> dict[str, Any]:
@@ -126,11 +127,11 @@ def _version() -> str:
 def _score(row: Row, params: CompareParams, made_by: bytes, run: str) -> Scored | Failure:
     name = without_secrets(row.reference)
     try:
-        reference = _CACHE.side(row.reference_path, name, params, made_by, run)
+        reference = _side(row.reference_path, name, params, made_by, run)
         if reference.prepared is None:
             return Failure(row, name, reference.reason)
         name = without_secrets(row.take)
-        take = _CACHE.side(row.take_path, name, params, made_by, run)
+        take = _side(row.take_path, name, params, made_by, run)
         if take.prepared is None:
             return Failure(row, name, take.reason)
         result = compare_prepared(reference.prepared, take.prepared, params=params)
@@ -145,13 +146,18 @@ def _reason(name: str, error: Exception) -> str:
     return str(error) if isinstance(error, SpeechcmpError) else f"{name}: {type(error).__name__}: {error}"
 
 
-def _read(path: str, name: str, params: CompareParams, signature: Signature) -> _Side:
+def _side(path: str, name: str, params: CompareParams, made_by: bytes, run: str) -> _Side:
+    """Return a recording, read if need be; `made_by` stands for the parameters."""
+    return _SIDES.get(path, (name, made_by), run, lambda: _read(path, name, params))
+
+
+def _read(path: str, name: str, params: CompareParams) -> tuple[_Side, int]:
     try:
         sha1, recording = read_recording(path, name)
         prepared = prepare(recording, params)
     except Exception as error:  # noqa: BLE001 - as above
-        return _Side(signature, b"", None, _reason(name, error), 0)
-    return _Side(signature, sha1, prepared, "", _count_bytes(prepared))
+        return _Side(b"", None, _reason(name, error)), 0
+    return _Side(sha1, prepared, ""), sum(array.nbytes for array in _arrays(prepared).values())
 
 
 def read_recording(path: str, name: str) -> tuple[bytes, Recording]:
@@ -164,13 +170,16 @@ def read_recording(path: str, name: str) -> tuple[bytes, Recording]:
     return sha1, load_recording(path, mono=False, name=name)
 
 
-def _count_bytes(value: object) -> int:
-    """Count the bytes of the arrays in a prepared recording."""
+def _arrays(value: object) -> dict[int, NDArray[Any]]:
+    """Find the arrays in a prepared recording, each once."""
     if isinstance(value, np.ndarray):
-        return value.nbytes
-    if isinstance(value, tuple | list):
-        return sum(_count_bytes(item) for item in value)
-    return sum(_count_bytes(getattr(value, item.name)) for item in fields(value)) if is_dataclass(value) else 0
+        return {id(value): value}
+    if is_dataclass(value):
+        value = [getattr(value, item.name) for item in fields(value)]
+    found: dict[int, NDArray[Any]] = {}
+    for item in value if isinstance(value, tuple | list) else ():
+        found |= _arrays(item)
+    return found
 
 
 def _digest(data: bytes) -> bytes:
@@ -198,44 +207,73 @@ def signature_of(path: str, run: str) -> Signature:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-class SideCache:
-    """The recordings used last, up to `max_bytes` or two; a file that has changed since is read again.
+class FileCache(Generic[T]):
+    """What was made of the files used last, up to `max_bytes` or `fewest`; a file that has changed is read again.
 
-    Threads may share it. Two that want a recording at once may both read it.
+    Threads may share it. Two that want a file at once may both read it.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Of what is kept.
+    fewest : int
+        So many are kept however large they are.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, *, fewest: int) -> None:
         self._max_bytes = max_bytes
+        self._fewest = fewest
         self._n_bytes = 0
-        self._sides: OrderedDict[tuple[str, str, bytes], _Side] = OrderedDict()
+        self._entries: OrderedDict[Hashable, _Entry[T]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def side(self, path: str, name: str, params: CompareParams, made_by: bytes, run: str = "") -> _Side:
-        """Return a recording, read if need be; `made_by` stands for the parameters."""
-        key = (path, name, made_by)
+    def get(self, path: str, key: Hashable, run: str, make: Callable[[], tuple[T, int]]) -> T:
+        """Return what is made of a file: of now, or kept since it has not changed.
+
+        Parameters
+        ----------
+        path : str
+        key : hashable
+            Tells apart what is made of one file.
+        run : str
+            See `signature_of`.
+        make : callable
+            Reads the file; returns the value and its bytes.
+        """
         signature = signature_of(path, run)
         with self._lock:
-            side = self._sides.get(key)
-            if side is not None and side.signature == signature:
-                self._sides.move_to_end(key)
-                return side
-        side = _read(path, name, params, signature)
+            entry = self._entries.get((path, key))
+            if entry is not None and entry.signature == signature:
+                self._entries.move_to_end((path, key))
+                return entry.value
+        value, n_bytes = make()
         with self._lock:
-            self._keep(key, side)
-        return side
+            self._keep((path, key), _Entry(signature, value, n_bytes))
+        return value
 
-    def _keep(self, key: tuple[str, str, bytes], side: _Side) -> None:
-        replaced = self._sides.pop(key, None)
-        self._n_bytes += side.n_bytes - (replaced.n_bytes if replaced else 0)
-        self._sides[key] = side
-        while len(self._sides) > _PAIR and (self._n_bytes > self._max_bytes or len(self._sides) > _CACHE_ENTRIES):
-            self._n_bytes -= self._sides.popitem(last=False)[1].n_bytes
+    def _keep(self, key: Hashable, entry: "_Entry[T]") -> None:
+        replaced = self._entries.pop(key, None)
+        self._n_bytes += entry.n_bytes - (replaced.n_bytes if replaced else 0)
+        self._entries[key] = entry
+        while len(self._entries) > self._fewest and (
+            self._n_bytes > self._max_bytes or len(self._entries) > _CACHE_ENTRIES
+        ):
+            self._n_bytes -= self._entries.popitem(last=False)[1].n_bytes
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def clear(self) -> None:
         """Forget all of them."""
         with self._lock:
-            self._sides.clear()
+            self._entries.clear()
             self._n_bytes = 0
 
 
-_CACHE = SideCache(_CACHE_BYTES)
+class _Entry(NamedTuple, Generic[T]):
+    signature: Signature
+    value: T
+    n_bytes: int
+
+
+_SIDES: FileCache[_Side] = FileCache(_CACHE_BYTES, fewest=_PAIR)

@@ -1,22 +1,19 @@
 """Results and the user's ratings of them, read from files and joined: what a calibration is fitted to."""
 
-import csv
-import io
-import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from speechcmp.batch.manifest import import_parquet, text_encoding
-from speechcmp.batch.results import SCHEMA as BATCH_SCHEMA, CsvLines
-from speechcmp.batch.shards import Layout, Record, nested
+from speechcmp.batch.layout import Record
+from speechcmp.batch.reader import read_results as read_batch_results
 from speechcmp.calibration.fit import Examples
-from speechcmp.comparison.serialize import SCHEMA as COMPARE_SCHEMA, take_measures
+from speechcmp.comparison.serialize import take_measures
 from speechcmp.errors import ParameterError
 from speechcmp.scoring.model import TakeMeasures
+from speechcmp.tables import Cells, read_csv
 
 FULL_SCALE = (0.0, 100.0)
 _UNNAMED = "\0"  # no speaker's name begins so
@@ -89,15 +86,12 @@ def read_results(path: str | os.PathLike[str]) -> list[Result]:
     ParameterError
         It can't be read, is something else, or has no measures; the message names the line and the field.
     """
-    path = Path(path)
-    readers = {".csv": _csv_records, ".parquet": _parquet_records}
     results = []
-    try:
-        for where, record in readers.get(path.suffix.lower(), _json_records)(path):
-            results.append(_result(f"{path}: {where}", record))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no UTF-8 text"
-        raise ParameterError(f"{path}: can't be read ({reason}); {_MADE_BY}") from error
+    for entry in read_batch_results(path, comparisons=True):
+        if entry.record is not None:
+            results.append(_result(f"{path}: {entry.where}", entry.record))
+        elif not (entry.torn and results):  # else a run was killed while it wrote this, or still writes
+            raise ParameterError(f"{path}: {entry.where}: is damaged, or no result; {_MADE_BY}")
     if not results:
         raise ParameterError(f"{path}: no results; {_MADE_BY}")
     return results
@@ -117,64 +111,6 @@ def _result(where: str, record: Record) -> Result:
 
 def _text(value: object) -> str | None:
     return None if value is None or value == "" else str(value)
-
-
-def _json_records(path: Path) -> Iterator[tuple[str, Record]]:
-    """Yield the objects of a file of lines, or of one JSON document; a torn last line is none."""
-    text = path.read_bytes().decode()
-    try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError):
-        lines = [(f"line {line}", part) for line, part in enumerate(text.split("\n"), start=1) if part.strip()]
-    else:
-        objects = whole if isinstance(whole, list) else [whole]
-        yield from ((f"item {k}", _checked(path, f"item {k}", item)) for k, item in enumerate(objects, start=1))
-        return
-    for where, line in lines:
-        try:
-            item = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            if line is lines[-1][1] and len(lines) > 1 and not text.endswith("\n"):
-                return  # a run was killed while it wrote this, or still writes
-            raise ParameterError(f"{path}: {where}: no JSON ({error}); {_MADE_BY}") from error
-        yield where, _checked(path, where, item)
-
-
-def _checked(path: Path, where: str, item: object) -> Record:
-    schema = item.get("schema") if isinstance(item, dict) else None
-    if not isinstance(item, dict) or schema not in {BATCH_SCHEMA, COMPARE_SCHEMA}:
-        raise ParameterError(f"{path}: {where}: schema is {schema!r}, no result's; {_MADE_BY}")
-    return item
-
-
-def _csv_records(path: Path) -> Iterator[tuple[str, Record]]:
-    lines = CsvLines(Layout((), ()))
-    with path.open("rb") as file:
-        number = 1
-        for line in lines.records(file):
-            try:
-                if number == 1:
-                    lines.learn(line)
-                else:
-                    yield f"line {number}", lines.decode(line)
-            except ValueError as error:
-                raise ParameterError(f"{path}: line {number}: no result; {_MADE_BY}") from error
-            number += line.count(b"\n")
-
-
-def _parquet_records(path: Path) -> Iterator[tuple[str, Record]]:
-    parquet = import_parquet()
-    from pyarrow import ArrowException  # noqa: PLC0415 - an extra
-
-    for shard in sorted(path.glob("part-*.parquet")):
-        try:
-            table = parquet.read_table(shard)
-            layout = Layout.of(table.column_names)
-            records = [nested(cells, layout) for cells in table.to_pylist()]
-        except (ArrowException, ValueError) as error:
-            raise ParameterError(f"{path}: {shard.name}: no results, or damaged; {_MADE_BY}") from error
-        for number, record in enumerate(records, start=1):
-            yield f"{shard.name}: row {number}", record
 
 
 # ------------------------------------------------------------------------------------------------ ratings
@@ -201,7 +137,8 @@ def read_ratings(
     path, (low, high) = Path(path), scale
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ParameterError(f"scale: {low:g} to {high:g} is none; give the worst and the best rating, such as 1 and 5")
-    rows = _table(path)
+    rows = [(f"{path}: {where}", _stripped(cells)) for where, cells in read_csv(path, lambda *_: None)]
+    rows = [(where, cells) for where, cells in rows if any(cells.values())]
     columns = rows[0][1].keys() if rows else ()
     key = next((name for name in ("id", "take") if name in columns), None)
     if key is None or column not in columns:
@@ -234,43 +171,8 @@ def _scaled(where: str, text: str, low: float, high: float) -> float | None:
     return 100 * (value - low) / (high - low)
 
 
-def _table(path: Path) -> list[tuple[str, dict[str, str]]]:
-    """Read rows of stripped cells and where they stand."""
-    try:
-        text = path.read_text(encoding=text_encoding(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no UTF-8 text"
-        raise ParameterError(f"{path}: can't be read ({reason}); save the ratings as UTF-8 CSV") from error
-    head = text.partition("\n")[0]
-    delimiter = max("\t;,", key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: list[str] = []
-    rows: list[tuple[str, dict[str, str]]] = []
-    try:
-        for fields in reader:
-            where = f"{path}: line {reader.line_num}"
-            cells = [field.strip() for field in fields]
-            if not any(cells):
-                continue
-            if not header:
-                header = _checked_header(where, cells)
-            elif len(cells) != len(header):
-                raise ParameterError(
-                    f"{where}: {len(cells)} fields, and the header has {len(header)}; "
-                    "fill it up, or quote what holds a separator"
-                )
-            else:
-                rows.append((where, dict(zip(header, cells, strict=True))))
-    except csv.Error as error:
-        raise ParameterError(f"{path}: line {reader.line_num}: can't be read ({error}); save it as CSV") from error
-    return rows
-
-
-def _checked_header(where: str, names: list[str]) -> list[str]:
-    twice = [name for name in names if name and names.count(name) > 1]
-    if twice:
-        raise ParameterError(f"{where}: two columns are called {twice[0]!r}; rename one")
-    return names
+def _stripped(cells: Cells) -> dict[str, str]:
+    return {name: text.strip() for name, text in cells.items()}
 
 
 # --------------------------------------------------------------------------------------------------- join

@@ -6,20 +6,20 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from speechcmp.cli import options
 from speechcmp.cli.inputs import STDIN, exit_code, expand_inputs
 from speechcmp.cli.main import INTERRUPTED
-from speechcmp.errors import ParameterError, SpeechcmpError
+from speechcmp.errors import ParameterError
 
 if TYPE_CHECKING:
     from speechcmp.audio.split import SplitParams
+    from speechcmp.batch.failures import FailureFile
     from speechcmp.batch.manifest import Manifest
     from speechcmp.batch.run import Batch, Outcome
-    from speechcmp.batch.worker import Failure
     from speechcmp.parallel.processes import Workers
 
 
@@ -91,7 +91,8 @@ def batch(
     split: "SplitParams",
 ) -> int:
     """Compare many takes with their references; goes on past bad files, and resumes after a kill."""
-    from speechcmp.batch.results import open_results
+    from speechcmp.batch.failures import FailureFile, failures_beside
+    from speechcmp.batch.result_file import open_results
     from speechcmp.batch.run import Batch
     from speechcmp.comparison.compare import CompareParams
     from speechcmp.comparison.serialize import OVERALL_FIELDS
@@ -117,7 +118,7 @@ def batch(
                 out, carried=checked.carried, overall=OVERALL_FIELDS, copies=flag_copies, resume=resume
             )
             open_files.callback(results.close)
-        noted = open_files.enter_context(_FailureFile(failures or _failures_beside(out)))
+        noted = open_files.enter_context(FailureFile(failures or (failures_beside(out) if out else None)))
         work = Batch(rows, results, params=params, limit=limit, ordered=not unordered, copies=flag_copies)
         run = _Run(work, noted, n_rows, max_failures, by, prints=out is None)
         stopped = run.go(workers)
@@ -169,60 +170,13 @@ def _check_files(out: Path | None, failures: Path | None) -> None:
         raise ParameterError(f"--failures {failures}: is the results file, too; give it another name")
 
 
-def _failures_beside(out: Path | None) -> Path | None:
-    return None if out is None else out.with_suffix(".failures.jsonl")
-
-
-class _FailureFile:
-    """One line a failure; no file while there is none."""
-
-    begin = b'{"schema": "speechcmp.failure/1", '
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self._file: Any = None
-
-    def __enter__(self) -> Self:
-        if self.path is not None and self.path.exists():
-            self._remove_last_runs(self.path)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def _remove_last_runs(self, path: Path) -> None:
-        head = path.read_bytes()[: len(self.begin)] if path.is_file() else b"/"
-        if not self.begin.startswith(head):
-            raise ParameterError(f"{path}: holds something else than failures; give --failures another name")
-        path.unlink()
-
-    def add(self, failure: "Failure") -> None:
-        """Note a failure; every failed row is tried again by the next run, which begins the file anew."""
-        import json
-
-        if self.path is None:
-            return
-        row = failure.row
-        line = {"id": row.id, "reference": row.reference, "take": row.take}
-        text = json.dumps({**line, "file": failure.file, "reason": failure.reason}, ensure_ascii=False)
-        try:
-            if self._file is None:
-                self._file = self.path.open("wb", buffering=0)
-            self._file.write(self.begin + text[1:].encode("utf-8", "backslashreplace") + b"\n")
-        except OSError as error:
-            raise SpeechcmpError(
-                f"{self.path}: can't be written ({error.strerror}); check the folder and the space left"
-            ) from error
-
-
 class _Run:
     """A batch as the user sees it: lines, failures, progress, Ctrl-C, a summary."""
 
     def __init__(
         self,
         work: "Batch",
-        failures: _FailureFile,
+        failures: "FailureFile",
         n_rows: int,
         max_failures: int | None,
         by: str | None,
@@ -279,7 +233,7 @@ class _Run:
         return self._interrupted or many
 
     def _take(self, outcome: "Outcome") -> None:
-        from speechcmp.batch.results import SCHEMA
+        from speechcmp.batch.layout import SCHEMA
         from speechcmp.batch.run import Known
         from speechcmp.batch.worker import Failure
         from speechcmp.cli import output

@@ -10,7 +10,7 @@ from speechcmp.cli.inputs import exit_code
 from speechcmp.errors import ParameterError
 
 if TYPE_CHECKING:
-    from speechcmp.batch.records import Damaged
+    from speechcmp.batch.reader import Entry
     from speechcmp.batch.summary import Summary
 
 _NO_COLUMNS = {"overall", "chunks", "copy", "key"}
@@ -31,14 +31,15 @@ def report(
     ] = "table",
 ) -> int:
     """Summarize a batch again: how many, how good, who, and what everyone gets wrong."""
-    from speechcmp.batch.records import read_failures, read_records
+    from speechcmp.batch.failures import failures_beside
+    from speechcmp.batch.reader import read_failures, read_results
     from speechcmp.batch.summary import Summary
     from speechcmp.cli.views import batch as batch_view
 
     summary = Summary(by)
-    whole = _Whole(results, read_records(results))
+    whole = _Whole(results, read_results(results))
     _add_results(summary, whole, by)
-    beside = failures or results.with_suffix(".failures.jsonl")
+    beside = failures or failures_beside(results)
     if failures is not None or beside.is_file():
         for failure in _Whole(beside, read_failures(beside)):
             summary.add_failure(str(failure["file"]), str(failure["reason"]))
@@ -58,23 +59,22 @@ def _add_results(summary: "Summary", records: "_Whole", by: str | None) -> None:
 class _Whole:
     """Leaves out what is damaged, and says so."""
 
-    def __init__(self, path: Path, records: "Iterator[dict[str, Any] | Damaged]") -> None:
+    def __init__(self, path: Path, entries: "Iterator[Entry]") -> None:
         self.n_damaged = 0
         self._path = path
-        self._records = records
+        self._entries = entries
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        from speechcmp.batch.records import Damaged
         from speechcmp.cli.output import warn
 
         first = ""
-        for record in self._records:
-            if not isinstance(record, Damaged):
-                yield record
-            elif record.torn:
+        for entry in self._entries:
+            if entry.record is not None:
+                yield entry.record
+            elif entry.torn:
                 warn(f"{self._path}: its last line is torn (a run was killed, or still writes) and left out")
             else:
                 self.n_damaged += 1
-                first = first or record.where
+                first = first or entry.where
         if self.n_damaged:
             warn(f"{self._path}: {self.n_damaged} damaged, {first} first, and left out; batch --resume makes them anew")

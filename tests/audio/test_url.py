@@ -82,7 +82,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[Server]:
-    tasks._CACHE.clear()
+    tasks._SIDES.clear()
     with Server(folder) as started:
         thread = threading.Thread(target=started.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -90,7 +90,7 @@ def server(folder: Path) -> Iterator[Server]:
         started.ended.set()
         started.shutdown()
         thread.join()
-    tasks._CACHE.clear()
+    tasks._SIDES.clear()
 
 
 def outcomes(path: Path, lines: list[tuple[str, str]]) -> list[Any]:
@@ -116,7 +116,7 @@ def test_urls_are_scored_like_files_and_read_once(server: Server, folder: Path) 
 
 
 def test_a_changed_recording_is_scored_anew(server: Server, folder: Path) -> None:
-    tasks._CACHE.clear()
+    tasks._SIDES.clear()
     (folder / "m.csv").write_text(f"reference,take\nw 0.wav,{server.url('w%201.wav')}\nw 0.wav,w 2.wav\n")
     arguments = ["batch", str(folder / "m.csv"), "--out", str(folder / "r.jsonl"), "--jobs", "1"]
     assert run(arguments) == 0

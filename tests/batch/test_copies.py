@@ -14,7 +14,7 @@ from signals import syllables
 from speechcmp.batch import copies as module
 from speechcmp.batch.copies import Copies, find_copies
 from speechcmp.batch.manifest import Manifest, open_manifest
-from speechcmp.batch.results import open_results
+from speechcmp.batch.result_file import open_results
 from speechcmp.batch.run import Batch
 from speechcmp.batch.worker import Failure
 from speechcmp.comparison.compare import CompareParams

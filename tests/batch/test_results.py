@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from speechcmp.batch.results import SCHEMA, ResultFile, open_results
+from speechcmp.batch.layout import SCHEMA
+from speechcmp.batch.result_file import ResultFile, open_results
 from speechcmp.errors import ParameterError, SpeechcmpError
 
 OVERALL = ("distance", "score", "chunks", "tempo")
@@ -243,7 +244,7 @@ def test_wrong_names(tmp_path: Path, name: str, message: str) -> None:
 FILL_THE_DISK = """
 import json, resource, sys
 from speechcmp.errors import SpeechcmpError
-from speechcmp.batch.results import open_results
+from speechcmp.batch.result_file import open_results
 path, record, limit = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
 results = open_results(path, carried=("speaker",), overall=tuple(record["overall"]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -275,9 +276,9 @@ def test_full_disk(tmp_path: Path, suffix: str, limit: int) -> None:
 
 def test_shards_of_a_killed_run_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyarrow")
-    from speechcmp.batch import shards
+    from speechcmp.batch import parquet
 
-    monkeypatch.setattr(shards, "_SHARD_ROWS", 2)
+    monkeypatch.setattr(parquet, "_SHARD_ROWS", 2)
     path = tmp_path / "r.parquet"
     results = open_results(path, carried=("speaker",), overall=OVERALL)
     for number in range(5):

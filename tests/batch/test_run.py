@@ -19,11 +19,11 @@ import speechcmp
 from speechcmp.audio.recording import load_recording
 from speechcmp.batch import worker as tasks
 from speechcmp.batch.manifest import Manifest, Row, open_manifest
-from speechcmp.batch.results import open_results
+from speechcmp.batch.result_file import open_results
 from speechcmp.batch.run import Batch, Outcome
 from speechcmp.batch.schedule import Pace, run_rows
-from speechcmp.batch.summary import Spread, Summary, reason_kind
-from speechcmp.batch.worker import Failure, Scored, SideCache
+from speechcmp.batch.summary import RunningStats, Summary, reason_kind
+from speechcmp.batch.worker import Failure, FileCache, Scored
 from speechcmp.comparison.compare import CompareParams, compare, compare_prepared
 from speechcmp.comparison.serialize import OVERALL_FIELDS, brief_values
 from speechcmp.parallel.processes import Workers
@@ -45,9 +45,9 @@ def speak(path: Path, seed: int, duration_s: float = 0.8) -> Path:
 
 @pytest.fixture(autouse=True)
 def empty_cache() -> Iterator[None]:
-    tasks._CACHE.clear()
+    tasks._SIDES.clear()
     yield
-    tasks._CACHE.clear()
+    tasks._SIDES.clear()
 
 
 @pytest.fixture
@@ -131,27 +131,33 @@ def test_every_recording_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPa
     assert [outcome.row.id for outcome in again] == [str(k + 1) for k in range(8)]
 
 
-def test_memory_is_bounded(folder: Path) -> None:
-    one = tasks._read(str(folder / "r0.wav"), "r0", PARAMS, None).n_bytes
+def test_memory_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(name: str) -> tasks._Side:
+        return tasks._side(str(folder / f"{name}.wav"), name, PARAMS, b"", "")
+
+    def kept() -> list[str]:
+        keys: list[Any] = list(tasks._SIDES._entries)
+        return [Path(path).stem for path, _ in keys]
+
+    _, one = tasks._read(str(folder / "r0.wav"), "r0", PARAMS)
     assert 4 * 0.8 * RATE < one < 200 * 0.8 * RATE
-    cache = SideCache(int(2.5 * one))
+    monkeypatch.setattr(tasks, "_SIDES", FileCache(int(2.5 * one), fewest=2))
     for name in ("r0", "r1", "t0", "r1", "t1", "nothing"):
-        cache.side(str(folder / f"{name}.wav"), name, PARAMS, b"")
-    assert [name for _, name, _ in cache._sides] == ["r1", "t1", "nothing"]
-    cache = SideCache(10)
+        read(name)
+    assert kept() == ["r1", "t1", "nothing"]
+    monkeypatch.setattr(tasks, "_SIDES", FileCache(10, fewest=2))
     for name in ("r0", "t0", "r0", "t1"):
-        assert cache.side(str(folder / f"{name}.wav"), name, PARAMS, b"").prepared is not None
-    assert [name for _, name, _ in cache._sides] == ["r0", "t1"], "a pair, however large"
+        assert read(name).prepared is not None
+    assert kept() == ["r0", "t1"], "a pair, however large"
 
 
-def test_threads_share_the_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    side = tasks._read(str(folder / "r0.wav"), "r0", PARAMS, None)
-    monkeypatch.setattr(tasks, "_read", lambda path, *_: replace(side, n_bytes=1 + len(path)))
-    cache = SideCache(40)
+def test_threads_share_the_cache() -> None:
+    cache: FileCache[str] = FileCache(40, fewest=2)
 
     def use(seed: int) -> None:
         for k in np.random.default_rng(seed).integers(1, 12, 2000):
-            assert cache.side("x" * int(k), "", PARAMS, b"").prepared is not None
+            path = "x" * int(k)
+            assert cache.get(path, None, "", lambda path=path: (path, 1 + len(path))) == path  # type: ignore[misc]
 
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -160,7 +166,7 @@ def test_threads_share_the_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) 
             list(threads.map(use, range(8)))
     finally:
         sys.setswitchinterval(before)
-    assert cache._n_bytes == sum(kept.n_bytes for kept in cache._sides.values()) <= 40
+    assert cache._n_bytes == sum(kept.n_bytes for kept in cache._entries.values()) <= 40
 
 
 def test_failures_are_rows_with_the_words_of_the_single_file(folder: Path) -> None:
@@ -449,7 +455,7 @@ def test_parquet(folder: Path) -> None:
 
 def test_mean_and_spread() -> None:
     values = np.random.default_rng(0).normal(50, 9, 1000)
-    spread = Spread()
+    spread = RunningStats()
     for value in values:
         spread.add(float(value))
     assert spread.values()["mean"] == pytest.approx(values.mean(), abs=1e-5)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from rated import rated_takes
 
-from speechcmp.batch.results import open_results
+from speechcmp.batch.manifest import open_manifest
+from speechcmp.batch.result_file import open_results
 from speechcmp.calibration.ratings import Result, all_takes, count_unnamed, join, read_ratings, read_results
 from speechcmp.comparison.serialize import OVERALL_FIELDS, take_measures
 from speechcmp.errors import ParameterError
@@ -82,12 +83,12 @@ def test_what_compare_prints_is_read(tmp_path: Path, *, as_lines: bool) -> None:
     [
         ("", "no results"),
         ("[]", "no results"),
-        ("{", "line 1: no JSON"),
-        ('{"schema": "speechcmp.split/1"}', "item 1: schema is 'speechcmp.split/1'"),
-        ('{"a": 1}\n{"b"', "line 1: schema is None"),
-        ("3", "item 1: schema is None"),
-        ('{"schema": "speechcmp.batch/1", "take": 3}', "item 1: take is 3, no name"),
-        (json.dumps({"schema": "speechcmp.batch/1", **record(0, chunks=[])}), "item 1: chunks: there are none"),
+        ("{", "item 1: is damaged, or no result"),
+        ('{"schema": "speechcmp.split/1"}', "holds something else than results of a batch or of compare"),
+        ('{"a": 1}\n{"b"', "holds something else"),
+        ("3", "holds something else"),
+        ('{"schema": "speechcmp.batch/1", "take": 3}', "line 1: take is 3, no name"),
+        (json.dumps({"schema": "speechcmp.batch/1", **record(0, chunks=[])}), "line 1: chunks: there are none"),
     ],
 )
 def test_files_that_are_no_results_are_refused(tmp_path: Path, text: str, reason: str) -> None:
@@ -108,17 +109,16 @@ def test_results_of_an_earlier_version_are_named_by_line(tmp_path: Path) -> None
 def test_tables_that_are_no_results_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     path.write_text("id,reference,take,speaker\n1,a,b,c\n", encoding="utf-8")
-    with pytest.raises(ParameterError, match="line 1: no result"):
+    with pytest.raises(ParameterError, match="holds something else"):
         read_results(path)
     file = open_results(tmp_path / "torn.csv", carried=("speaker",), overall=OVERALL_FIELDS)
     file.append(record(0))
     file.close()
     with (tmp_path / "torn.csv").open("a") as torn:
         torn.write("1,ref.wav")
-    with pytest.raises(ParameterError, match="line 3: no result"):
-        read_results(tmp_path / "torn.csv")
-    for missing in (tmp_path / "none.jsonl", tmp_path):
-        with pytest.raises(ParameterError, match="can't be read"):
+    assert [one.id for one in read_results(tmp_path / "torn.csv")] == ["0"]  # as a run that still writes leaves it
+    for missing, reason in ((tmp_path / "none.jsonl", "no such file"), (tmp_path, "results are a .jsonl or .csv file")):
+        with pytest.raises(ParameterError, match=reason):
             read_results(missing)
 
 
@@ -180,10 +180,21 @@ def test_ratings_that_can_not_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="scale: 5 to 5"):
         read_ratings(path, scale=(5, 5))
     path.write_bytes(b"id,rating\n\xff,2\n")
-    with pytest.raises(ParameterError, match="can't be read"):
+    with pytest.raises(ParameterError, match="line 2: byte 0xff is no UTF-8"):
         read_ratings(path)
     with pytest.raises(ParameterError, match="No such file"):
         read_ratings(tmp_path / "none.csv")
+
+
+def test_the_delimiter_is_what_cuts_the_header_into_most_columns(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.csv"
+    path.write_text("id;take,name;rating\n1;a.wav;4,5\n", encoding="utf-8")
+    (rating,) = read_ratings(path, scale=(0, 5)).ratings
+    assert rating.key == "1"
+    assert rating.value == pytest.approx(90)
+    path.write_text('reference;take;"one, two, three, four"\nr.wav;a.wav;5\n', encoding="utf-8")
+    (row,) = open_manifest(path)
+    assert (row.take, row.carried) == ("a.wav", {"one, two, three, four": "5"})
 
 
 # ------------------------------------------------------------------------------------------------- join

@@ -260,7 +260,7 @@ def test_results_without_measures_are_named(speechcmp: Command, tmp_path: Path, 
     path.write_text(json.dumps({**old, "chunks": [{"index": 0, "distance": 0.3, "score": 80.0}]}) + "\n")
     done = speechcmp("calibrate", path, ratings)
     assert done.code == 2
-    assert "old.jsonl: item 1: chunks[0].measures: is not there; an earlier version wrote this" in done.err
+    assert "old.jsonl: line 1: chunks[0].measures: is not there; an earlier version wrote this" in done.err
 
 
 # ------------------------------------------------------------------------------------------ the whole way

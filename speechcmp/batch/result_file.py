@@ -1,7 +1,6 @@
 """Files of results that only grow: whole lines, whatever kills the run, and each can be found again.
 
-A record is a dict: ``id``, ``reference``, ``take``, carried columns, ``overall``, ``chunks`` and ``key``,
-which says of what and how it was made. It is kept as a line of JSON or CSV, or as a row of a Parquet shard.
+A record (`speechcmp.batch.layout`) is kept as a line of JSON or CSV, or as a row of a Parquet shard.
 """
 
 import csv
@@ -16,11 +15,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from speechcmp.batch.shards import Found, Layout, Record, ShardFolder, flat, free_name, nested, sync_folder, write_error
+from speechcmp.batch.layout import (
+    SCHEMA,
+    SUFFIXES,
+    Found,
+    Layout,
+    Record,
+    flat,
+    free_name,
+    nested,
+    sync_folder,
+    write_error,
+)
+from speechcmp.batch.parquet import ParquetFolder
 from speechcmp.errors import ParameterError, SpeechcmpError
 
-SCHEMA = "speechcmp.batch/1"
-SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
 _SYNC_S = 5.0  # of work that a power failure may cost
 
 
@@ -104,7 +113,7 @@ def open_results(
     twice = set(carried) & set(layout.own_columns)
     if twice:
         raise ParameterError(f"{path}: column {min(twice)!r} has the name of a result's; rename it, or write .jsonl")
-    return LineFile(path, lambda: CsvLines(layout)) if kind == ".csv" else ShardFolder(path, layout)
+    return LineFile(path, lambda: CsvLines(layout)) if kind == ".csv" else ParquetFolder(path, layout)
 
 
 class Lines(Protocol):

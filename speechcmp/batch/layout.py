@@ -1,0 +1,131 @@
+"""What a record of a batch is, and its columns where it stands in a table.
+
+A record is a dict: ``id``, ``reference``, ``take``, carried columns, ``overall``, ``chunks``, maybe ``copy``, and
+``key``, which says of what and how it was made.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from speechcmp.errors import SpeechcmpError
+
+Record = dict[str, Any]
+
+SCHEMA = "speechcmp.batch/1"
+SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
+LABELS = ("id", "reference", "take")
+CHUNKS = "chunk_list"
+KEY = "key"
+COPY = "copy"
+_COPY_COLUMNS = {
+    "copy_of": "of",
+    "copy_id": "id",
+    "copy_path": "path",
+    "copy_offset_s": "offset_s",
+    "copy_confidence": "confidence",
+}
+COPY_NUMBERS = ("copy_offset_s", "copy_confidence")
+WHOLE_NUMBERS = frozenset({"chunks", "missing", "extra"})
+
+
+class Found(NamedTuple):
+    """A record in a file, `key` None if it is damaged."""
+
+    position: int
+    key: str | None
+
+
+def write_error(path: Path, error: OSError) -> SpeechcmpError:
+    """Make the error of a result file that can't grow."""
+    return SpeechcmpError(
+        f"{path}: can't be written ({error.strerror or error}); what is there is whole: "
+        "make room, and run again with --resume"
+    )
+
+
+def free_name(path: Path) -> Path:
+    """Return a name beside `path`, with .old at its end, that nothing has."""
+    names = (path.with_name(f"{path.name}.old{number or ''}") for number in count())
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring new names in a folder to the disk, where the system can."""
+    if os.name == "posix":
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+# ------------------------------------------------------------------------------------------------- tables
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of a table of records: the manifest's, and those of a result, maybe with copies."""
+
+    carried: tuple[str, ...]
+    overall: tuple[str, ...]
+    copies: bool = False
+
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        return (*self.overall, CHUNKS, *(_COPY_COLUMNS if self.copies else ()), KEY)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*LABELS, *self.carried, *self.own_columns)
+
+    @classmethod
+    def of(cls, columns: list[str]) -> "Layout":
+        """Read a table's header; ValueError if it is none of ours."""
+        end = columns.index(CHUNKS)
+        start = columns.index("distance")
+        layout = cls(tuple(columns[len(LABELS) : start]), tuple(columns[start:end]), "copy_of" in columns[end:])
+        if layout.columns != tuple(columns):
+            raise ValueError(columns)
+        return layout
+
+
+def flat(record: Record, layout: Layout) -> Record:
+    """Turn a record into a row; what is not known is None."""
+    return {
+        **{column: record.get(column) for column in (*LABELS, *layout.carried)},
+        **{column: record["overall"].get(column) for column in layout.overall},
+        CHUNKS: json.dumps(record["chunks"], separators=(",", ":")),
+        **({column: (record[COPY] or {}).get(name) for column, name in _COPY_COLUMNS.items()} if layout.copies else {}),
+        KEY: record[KEY],
+    }
+
+
+def nested(row: Mapping[str, Any], layout: Layout) -> Record:
+    """Turn a row, of text or of numbers, back into a record; ValueError if it is damaged."""
+    return {
+        **{column: row[column] for column in (*LABELS, *layout.carried)},
+        "overall": {column: _number(column, row[column]) for column in layout.overall},
+        "chunks": json.loads(row[CHUNKS]),
+        **({COPY: _copy(row)} if layout.copies else {}),
+        KEY: row[KEY],
+    }
+
+
+def _copy(row: Mapping[str, Any]) -> Record | None:
+    if not row["copy_of"]:
+        return None
+    cells = {column: float(row[column]) if column in COPY_NUMBERS else row[column] for column in _COPY_COLUMNS}
+    return {
+        name: cells[column] or None if column == "copy_id" else cells[column] for column, name in _COPY_COLUMNS.items()
+    }
+
+
+def _number(column: str, value: Any) -> int | float | None:  # noqa: ANN401 - a cell
+    if value is None or value == "":
+        return None
+    return int(value) if column in WHOLE_NUMBERS else float(value)
