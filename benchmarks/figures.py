@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.audio.recording import load_recording
+from speechcmp.calibration.evaluate import resample_groups
 from speechcmp.comparison.compare import CompareParams, Prepared, compare_prepared, prepare
 from speechcmp.comparison.result import Comparison
 from speechcmp.scoring.model import ScoreModel
@@ -34,11 +35,7 @@ class Sampler:
 
     def __init__(self, groups: Sequence[str], by: str, n_samples: int) -> None:
         self.groups, self.by = np.array(groups), by
-        names = np.unique(self.groups)
-        members = [np.flatnonzero(self.groups == name) for name in names]
-        rng = np.random.default_rng(4)
-        draws = [rng.integers(0, len(names), len(names)) for _ in range(n_samples)]
-        self.samples = [np.concatenate([members[k] for k in draw]) for draw in draws]
+        self.samples = list(resample_groups(groups, n_samples, seed=4))
 
     def figure(self, test: str, recipe: str, name: str, of: Callable[[Indexes], float]) -> Figure:
         values = [of(sample) for sample in self.samples]

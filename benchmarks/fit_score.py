@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from speechcmp.audio.recording import load_recording
 from speechcmp.audio.split import SplitParams, split_recording
 from speechcmp.calibration import fit as calibration
+from speechcmp.calibration.evaluate import resample_groups
 from speechcmp.calibration.fit import Examples
 from speechcmp.dtw.warp import dtw_path
 from speechcmp.features.mfcc import Features
@@ -192,10 +193,7 @@ def figures(data: Data, values: dict[tuple[str, str], Floats]) -> dict[str, Call
 
 def with_intervals(data: Data, values: dict[tuple[str, str], Floats], n_samples: int) -> dict[str, list[float]]:
     """Return [figure, low, high] by name."""
-    names = np.unique(data.speakers)
-    members = [np.flatnonzero(data.speakers == name) for name in names]
-    rng = np.random.default_rng(4)
-    samples = [np.concatenate([members[k] for k in rng.integers(0, len(names), len(names))]) for _ in range(n_samples)]
+    samples = list(resample_groups(data.speakers.tolist(), n_samples, seed=4))
     out = {}
     for name, figure in figures(data, values).items():
         low, high = np.quantile([figure(sample) for sample in samples], [0.025, 0.975])

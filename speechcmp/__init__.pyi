@@ -16,6 +16,19 @@ from .audio.split import (
     split_at_silence as split_at_silence,
     split_recording as split_recording,
 )
+from .batch.manifest import (
+    Manifest as Manifest,
+    manifest_of as manifest_of,
+    open_manifest as open_manifest,
+)
+from .batch.run import (
+    Known as Known,
+    compare_pairs as compare_pairs,
+)
+from .batch.worker import (
+    Failure as Failure,
+    Scored as Scored,
+)
 from .calibration.fit import (
     Calibrated as Calibrated,
     Examples as Examples,
@@ -26,6 +39,7 @@ from .comparison.compare import (
     compare as compare,
 )
 from .comparison.references import (
+    compare_among as compare_among,
     place_in_spread as place_in_spread,
     score_references as score_references,
 )

@@ -1,7 +1,7 @@
 """What is to be compared with what: CSV, TSV, JSONL or Parquet, read lazily and as often as needed."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from speechcmp.audio.url import is_url, to_path
 from speechcmp.errors import ParameterError
 from speechcmp.tables import Cells, Rows, import_parquet, read_csv, read_jsonl, read_parquet
+
+Pair = tuple[str | os.PathLike[str], str | os.PathLike[str]] | Mapping[str, Any]
 
 SIDES = ("reference", "take")
 RESERVED = frozenset({"schema", "overall", "chunks", "copy", "key"})  # what a result line says itself
@@ -115,6 +117,31 @@ def open_manifest(path: str | os.PathLike[str]) -> Manifest:
     return Manifest(str(path), lambda: _rows(path, folder, readers[kind]()))
 
 
+def manifest_of(pairs: Iterable[Pair]) -> Manifest:
+    """Make a manifest of pairs that a program has.
+
+    Parameters
+    ----------
+    pairs : iterable of (reference, take) or of mapping
+        Paths or URLs; paths are relative to the working folder. A mapping has the keys ``reference`` and ``take``,
+        maybe ``id``, and any others, which are carried into the results.
+
+    Raises
+    ------
+    ParameterError
+        When it is read: a pair lacks a side, or a key has the name of a result's field.
+    """
+    rows = [pair if isinstance(pair, Mapping) else dict(zip(SIDES, pair, strict=True)) for pair in pairs]
+    named = [
+        {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in row.items()}
+        for row in rows
+    ]
+    folder = Path.cwd()
+    return Manifest(
+        "pairs", lambda: _rows("pairs", folder, ((f"pair {k}", cells) for k, cells in enumerate(named, start=1)))
+    )
+
+
 def pair_with(reference: str, takes: Iterable[str]) -> Manifest:
     """Make a manifest of one reference and many takes."""
     listed = list(takes)
@@ -127,7 +154,7 @@ def pair_with(reference: str, takes: Iterable[str]) -> Manifest:
     return Manifest(reference, rows)
 
 
-def _rows(path: Path, folder: Path, lines: Rows) -> Iterator[Row]:
+def _rows(path: Path | str, folder: Path, lines: Rows) -> Iterator[Row]:
     columns: set[str] = set()
     for number, (where, cells) in enumerate(lines, start=1):
         if not cells.keys() <= columns:

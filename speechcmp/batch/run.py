@@ -9,9 +9,12 @@ are kept, under the row's present name; all others go, and rows without a record
 """
 
 import functools
+import os
 import uuid
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,11 +23,14 @@ from numpy.typing import NDArray
 
 from speechcmp.audio.url import without_secrets
 from speechcmp.batch.copies import Copies, find_copies
-from speechcmp.batch.manifest import Manifest, Row
-from speechcmp.batch.result_file import ResultFile
+from speechcmp.batch.failures import FailureFile, failures_beside
+from speechcmp.batch.manifest import Manifest, Pair, Row, manifest_of
+from speechcmp.batch.result_file import ResultFile, open_results
 from speechcmp.batch.schedule import run_rows
 from speechcmp.batch.worker import Failure, Scored, key_rows, record_of, score_rows
 from speechcmp.comparison.compare import CompareParams
+from speechcmp.comparison.serialize import OVERALL_FIELDS
+from speechcmp.errors import ParameterError
 from speechcmp.parallel.processes import Workers
 
 _MISSING = -1
@@ -199,6 +205,77 @@ class Batch:
         if self._copies is not None and looked_at:
             values = {**values, "copy": self._copies.get(row.number)}
         return record_of(row, values)
+
+
+def compare_pairs(
+    pairs: Manifest | Iterable[Pair],
+    *,
+    params: CompareParams | None = None,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    failures: str | os.PathLike[str] | None = None,
+    n_jobs: int | None = None,
+    ordered: bool = True,
+    flag_copies: bool = False,
+) -> Iterator[Outcome]:
+    """Compare many takes with their references, as ``speechcmp batch`` does, and yield what is found.
+
+    Bad files do not end it; what was found before it is left, by an error or a ``break``, is kept in `out`.
+
+    Parameters
+    ----------
+    pairs : Manifest or iterable of (reference, take) or of mapping
+        See `manifest_of` and `open_manifest`.
+    params : CompareParams, optional
+        `details` are left out: records hold distances and scores.
+    out : path, optional
+        Where records go, too: .jsonl, .csv or .parquet.
+    resume : bool
+        Go on with `out`: only what is missing or has changed is compared.
+    failures : path, optional
+        Where failures go; beside `out` by default.
+    n_jobs : int, optional
+        Processes; all cores by default, and 1 works in this process. Workers are started afresh, so a script needs
+        its ``if __name__ == "__main__":``.
+    ordered : bool
+        In the order of the pairs, or as soon as known.
+    flag_copies : bool
+        Say in each record's ``copy`` of what the take is a copy, of its reference or an earlier take.
+
+    Yields
+    ------
+    Known, Scored or Failure
+        One a pair. ``record`` of the first two has ``id``, ``reference``, ``take``, the pair's other words,
+        ``overall``, ``chunks`` and ``key``; a failure has ``file`` and ``reason``.
+
+    Raises
+    ------
+    ParameterError
+        There are no pairs or one is wrong, `n_jobs` is not positive, or `out` is there and not to be resumed.
+    SpeechcmpError
+        The results can't be written.
+    """
+    if n_jobs is not None and n_jobs < 1:
+        raise ParameterError(f"n_jobs: {n_jobs} is too few; give at least 1")
+    if resume and out is None:
+        raise ParameterError("resume: needs the results to go on with; name them by out")
+    manifest = pairs if isinstance(pairs, Manifest) else manifest_of(pairs)
+    checked = manifest.check()
+    brief = replace(params or CompareParams(), details="scores")
+    noted = Path(failures) if failures else failures_beside(Path(out)) if out else None
+    with ExitStack() as stack:
+        workers = stack.enter_context(Workers(min(n_jobs or os.cpu_count() or 1, checked.n_rows)))
+        results = None
+        if out is not None:
+            columns = {"carried": checked.carried, "overall": OVERALL_FIELDS}
+            results = open_results(out, **columns, copies=flag_copies, resume=resume)
+            stack.callback(results.close)
+        failed = stack.enter_context(FailureFile(noted))
+        batch = Batch(manifest, results, params=brief, ordered=ordered, copies=flag_copies)
+        for outcome in batch.run(workers):
+            if isinstance(outcome, Failure):
+                failed.add(outcome)
+            yield outcome
 
 
 def _found(positions: "array[int]") -> NDArray[np.int64]:

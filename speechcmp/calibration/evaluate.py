@@ -3,7 +3,7 @@
 Intervals hold 95 % of 1000 bootstrap samples of speakers: readings by one speaker are no independent evidence.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,14 +62,24 @@ def separation(good: Floats, wrong: Floats) -> Separation:
 
 def bootstrap(figure: Callable[[NDArray[np.int64]], float], speakers: Sequence[str]) -> Figure:
     """Compute a figure of all takes, and its interval over samples of speakers."""
-    names, owner = np.unique(np.asarray(speakers), return_inverse=True)
-    members = [np.flatnonzero(owner == k) for k in range(len(names))]
-    rng = np.random.default_rng(0)
-    drawn = [
-        figure(np.concatenate([members[k] for k in rng.integers(0, len(names), len(names))])) for _ in range(_N_SAMPLES)
-    ]
+    drawn = [figure(sample) for sample in resample_groups(speakers, _N_SAMPLES)]
     low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
-    return Figure(figure(np.arange(len(owner))), low, high)
+    return Figure(figure(np.arange(len(speakers))), low, high)
+
+
+def resample_groups(groups: Sequence[str], n_samples: int, *, seed: int = 0) -> Iterator[NDArray[np.int64]]:
+    """Yield bootstrap samples of groups (speakers, recordings), as the indexes of all items that belong to those drawn.
+
+    References
+    ----------
+    Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 8: whole groups are drawn, because items of
+    one group are no independent evidence.
+    """
+    names, owner = np.unique(np.asarray(groups), return_inverse=True)
+    members = [np.flatnonzero(owner == k) for k in range(len(names))]
+    rng = np.random.default_rng(seed)
+    for _ in range(n_samples):
+        yield np.concatenate([members[k] for k in rng.integers(0, len(names), len(names))])
 
 
 def correlation(x: Floats, y: Floats) -> float:

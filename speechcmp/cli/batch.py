@@ -196,9 +196,9 @@ class _Run:
 
     def go(self, workers: "Workers") -> bool:
         """Do the work; say whether it was stopped."""
-        from speechcmp.cli.views.batch import Progress
+        from speechcmp.cli.progress import BatchProgress
 
-        with self._interruptible(), Progress(self._n_rows) as progress:
+        with self._interruptible(), BatchProgress(self._n_rows) as progress:
             for outcome in self._work.run(workers, stopped=self._is_stopped, looked=progress.look):
                 self._take(outcome)
                 progress.show(self.summary.n_scored + self.summary.n_failed, self.summary.n_failed, self._n_known)

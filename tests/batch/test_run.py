@@ -18,14 +18,17 @@ from signals import syllables
 import speechcmp
 from speechcmp.audio.recording import load_recording
 from speechcmp.batch import worker as tasks
+from speechcmp.batch.failures import failures_beside
 from speechcmp.batch.manifest import Manifest, Row, open_manifest
+from speechcmp.batch.reader import read_failures, read_results
 from speechcmp.batch.result_file import open_results
-from speechcmp.batch.run import Batch, Outcome
+from speechcmp.batch.run import Batch, Outcome, compare_pairs
 from speechcmp.batch.schedule import Pace, run_rows
 from speechcmp.batch.summary import RunningStats, Summary, reason_kind
 from speechcmp.batch.worker import Failure, FileCache, Scored
 from speechcmp.comparison.compare import CompareParams, compare, compare_prepared
 from speechcmp.comparison.serialize import OVERALL_FIELDS, brief_values
+from speechcmp.errors import ParameterError
 from speechcmp.parallel.processes import Workers
 from speechcmp.scoring.model import load_model
 
@@ -514,3 +517,61 @@ def test_summary_of_a_million_has_bounds(monkeypatch: pytest.MonkeyPatch) -> Non
     assert values["worst_chunks"][0]["takes"] == 100
     assert len(values["failures"]) == 11
     assert reason_kind("a.wav", "a.wav: no such file; check the path") == "no such file"
+
+
+# --- from Python
+
+
+def test_pairs_of_a_program_give_what_a_manifest_gives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    pairs = [(f"r{k % 2}.wav", folder / f"t{k}.wav") for k in range(4)]
+    found = list(compare_pairs(pairs, n_jobs=1))
+    assert [outcome.row.id for outcome in found] == ["1", "2", "3", "4"]
+    for outcome, (reference, take) in zip(found, pairs, strict=True):
+        assert isinstance(outcome, Scored)
+        alone = compare(load_recording(reference, mono=False), load_recording(take, mono=False))
+        assert outcome.record["overall"]["distance"] == pytest.approx(alone.distance, abs=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_pairs_are_resumed(folder: Path, tmp_path: Path, suffix: str) -> None:
+    pairs = [
+        {"reference": folder / "r0.wav", "take": folder / f"{name}.wav", "speaker": name, "id": name.upper()}
+        for name in ("t0", "gone", "t1", "t2")
+    ]
+    out = tmp_path / f"r.{suffix}"
+    for outcome in compare_pairs(pairs, out=out, n_jobs=1):
+        if outcome.row.id == "T1":
+            break
+    again = list(compare_pairs(pairs, out=out, n_jobs=1, resume=True))
+    assert [(type(outcome).__name__, outcome.row.id) for outcome in again] == [
+        ("Known", "T0"),
+        ("Known", "T1"),
+        ("Failure", "GONE"),
+        ("Scored", "T2"),
+    ]
+    written = [entry.record for entry in read_results(out)]
+    assert [record and (record["id"], record["speaker"]) for record in written] == [
+        ("T0", "t0"),
+        ("T1", "t1"),
+        ("T2", "t2"),
+    ]
+    (failure,) = (entry.record for entry in read_failures(failures_beside(out)))
+    assert failure is not None
+    assert failure["id"] == "GONE"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "options", "message"),
+    [
+        ([], {}, "pairs: no rows"),
+        ([("a.wav", "b.wav")], {"n_jobs": 0}, "n_jobs: 0 is too few"),
+        ([("a.wav", "b.wav")], {"resume": True}, "resume: needs the results"),
+        ([{"reference": "a.wav"}], {}, "pairs: pair 1: no column 'take'"),
+        ([("a.wav", "b.wav"), ("a.wav", "")], {}, "pairs: pair 2: take is ''"),
+        ([{"reference": "a.wav", "take": "b.wav", "key": 1}], {}, "'key' has the name of a result's field"),
+    ],
+)
+def test_pairs_that_cannot_be_are_named(pairs: list[Any], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        list(compare_pairs(pairs, **options))

@@ -18,7 +18,7 @@ import soundfile
 from commands import Command
 from signals import sentences
 
-from speechcmp.cli.views import batch as batch_view
+from speechcmp.cli import progress
 from speechcmp.comparison.serialize import OVERALL_FIELDS
 from speechcmp.scoring.model import load_model
 
@@ -260,7 +260,7 @@ def test_summary_by_speaker(speechcmp: Command, manifest: Path) -> None:
 
 
 def test_progress_is_plain_lines(speechcmp: Command, manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_view, "_EVERY_S", 0.0)
+    monkeypatch.setattr(progress, "_EVERY_S", 0.0)
     done = speechcmp("batch", manifest, "--out", "r.jsonl", "--jobs", 1)
     assert [line.split(",")[0] for line in done.err.splitlines()] == [f"speechcmp: {n} of 3 rows" for n in (1, 2, 3)]
     assert "rows/s" in done.err
@@ -268,7 +268,7 @@ def test_progress_is_plain_lines(speechcmp: Command, manifest: Path, monkeypatch
 
 
 def test_duration() -> None:
-    assert [batch_view._duration(seconds) for seconds in (0, 61, 3725.4)] == ["0:00", "1:01", "1:02:05"]
+    assert [progress._duration(seconds) for seconds in (0, 61, 3725.4)] == ["0:00", "1:01", "1:02:05"]
 
 
 # --- interrupted and killed

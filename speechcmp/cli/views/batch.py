@@ -1,13 +1,8 @@
 """How a batch is shown: progress while it runs, a summary at its end."""
 
 import logging
-import sys
-import time
 from contextlib import suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, Any
 
 from speechcmp.audio.url import without_secrets
 from speechcmp.cli import output
@@ -17,66 +12,7 @@ if TYPE_CHECKING:
     from speechcmp.batch.summary import Summary
 
 SCHEMA = "speechcmp.summary/1"
-_EVERY_S = 30.0
-_EVERY_ON_TERMINAL_S = 0.1
 _SHOWN_ROWS = 20
-
-
-class Progress:
-    """A bar with rate, time left and failures on a terminal; a plain line now and then elsewhere."""
-
-    def __init__(self, n_rows: int) -> None:
-        self._n_rows = n_rows
-        self._started_at = self._shown_at = time.monotonic()  # of the scoring: copies are looked for before
-        self._bar: Bar | None = None
-        if sys.stderr.isatty():
-            columns = (
-                TextColumn("Comparing"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
-                TextColumn("[yellow]{task.fields[failed]}[/]"),
-            )
-            self._bar = Bar(*columns, console=console(stderr=True), transient=True)
-            self._task = self._bar.add_task("", total=n_rows, rate="", failed="")
-
-    def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def look(self, n_rows: int) -> None:
-        """Show how many rows have been searched for copies, if it is time to."""
-        now = self._started_at = time.monotonic()
-        if now - self._shown_at < (_EVERY_ON_TERMINAL_S if self._bar else _EVERY_S):
-            return
-        self._shown_at = now
-        if self._bar is not None:
-            self._bar.update(self._task, completed=n_rows, rate="looking for copies")
-        else:
-            console(stderr=True).print(f"speechcmp: looked for copies in {n_rows:,} of {self._n_rows:,} rows")
-
-    def show(self, n_done: int, n_failed: int, n_known: int) -> None:
-        """Show how far it is, if it is time to; `n_known` rows cost nothing."""
-        now = time.monotonic()
-        if now - self._shown_at < (_EVERY_ON_TERMINAL_S if self._bar else _EVERY_S):
-            return
-        self._shown_at = now
-        rate = (n_done - n_known) / (now - self._started_at)
-        failed = f"{n_failed:,} failed" if n_failed else ""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=n_done, rate=f"{rate:,.1f} rows/s", failed=failed)
-            return
-        left = f", {_duration((self._n_rows - n_done) / rate)} left" if rate else ""
-        text = f"{n_done:,} of {self._n_rows:,} rows, {rate:,.1f} rows/s{left}, {n_failed:,} failed"
-        console(stderr=True).print(f"speechcmp: {text}")
 
 
 def quiet_dask() -> None:
@@ -85,12 +21,6 @@ def quiet_dask() -> None:
         import distributed  # noqa: F401 - sets its levels when it is imported
     for name in ("distributed", "distributed.client", "tornado.application", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def print_summary(summary: "Summary", *, as_json: bool, stderr: bool = False) -> None:
