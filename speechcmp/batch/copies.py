@@ -1,18 +1,8 @@
 """Which takes are copies, of their reference or of an earlier row's take: found before anything is scored.
 
-::
-
-    rows ─► workers: is the take its reference? and its sketch ─► library of earlier takes ─► suspects
-    suspects ─► workers: find_copy ─► copies
-
-The later row, in the manifest's order, is the copy. So what is found depends on the manifest and the files
-alone, whatever the number of jobs, and wherever a run was killed.
-
-Every take against every other one would be a life's work, and so would be a look-up of all landmarks: two
-readings of five seconds share one in two cases. A *sketch* is rarer. Landmarks that lie in one frame are
-hashed two by two, and a sixteenth of these is kept, chosen by the hash itself, so that copies keep the same. Of such
-pairs two readings share one in 130 cases; a 64 kbit/s MP3 keeps 45 % of them, one of 32 kbit/s 10 %. Where
-at least two agree on an offset, `find_copy` looks at the recordings themselves and decides.
+The later row, in the manifest's order, is the copy, so what is found depends on the manifest and the files alone.
+Sketches, a sixteenth of pairs of landmarks, find the suspects; `find_copy` looks at their recordings and decides.
+How rare a sketch is, and what survives an MP3: docs/algorithms/copies.md.
 """
 
 import functools

@@ -1,17 +1,8 @@
 """Fitting a score's model to ratings, or to right and wrong takes; see `speechcmp.scoring.model`.
 
-What is rated is a whole take, so whole takes are fitted, as `score_take` combines their chunks. As long as no
-deduction meets its limit, their score is linear in the slopes, and least squares finds these. Few ratings say
-little, so the slopes there are count as 20 more. On 400 readings, by ratings changed as another rater might
-(squared; stretched), mean error on speakers that were not fitted (`benchmarks/calibrate.py`):
-
-===========  =============  =============  =============  =============
-ratings      20             40             80             160
-===========  =============  =============  =============  =============
-not fitted   16.1; 13.8     16.1; 13.8     16.1; 13.8     16.1; 13.8
-alone        13.6; 13.6     13.2; 13.1     12.9; 12.8     12.8; 12.7
-with 20      13.5; 13.0     13.2; 12.8     12.9; 12.7     12.8; 12.7
-===========  =============  =============  =============  =============
+Whole takes are rated, so whole takes are fitted, as `score_take` combines their chunks: least squares finds the
+slopes of the deductions, and the slopes there are count as 20 more ratings.
+How many ratings it takes, and what they gain: docs/algorithms/calibration.md.
 """
 
 import functools

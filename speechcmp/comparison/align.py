@@ -1,37 +1,8 @@
 """Where the take says what a chunk of the reference says, whatever its pauses.
 
-All chunks are warped into the take in one piece, with states that leave out a chunk or pass over speech of
-the take, at a price (`speechcmp.dtw.segmental`). What the take says beyond that is then searched for chunks out of
-order and, in the take's own voice, for chunks said again; the rest is extra.
-
-Prices were fitted on 102 retellings put together from sentences of one half of the speakers, with other
-pauses, splits, merges, hesitations, noise, tempo ratios up to 5, and sentences dropped, replaced, swapped,
-repeated, inserted. Percent; "found" are dropped sentences called missing, "lost" present ones called missing:
-
-==================================================  =======  =======  =====  ====
-84 retellings of the other half of the speakers     IoU>0.5  IoU>0.8  found  lost
-==================================================  =======  =======  =====  ====
-as it is: skip states                                  94.2     84.3     70   2.4
-each chunk by itself (subsequences), then in order     92.0     78.7     73   4.1
-no skip states: every chunk must be said               90.1     79.6      0   0.0
-steps off the diagonal free                            88.0     77.8     32   0.9
-an end costs the same with and without a pause         91.8     77.2     60   2.6
-tempo not evened out                                   81.3     73.3     62   5.6
-features: cepstra without c0, mean removed             88.4     77.4     40   2.4
-==================================================  =======  =======  =====  ====
-
-24 retellings of the same 20 sentences by two people: 93.1, 83.9, 59, 0.6; ten more by them: 100, 92,
-75 (6 of 8), 0. Without gain at equal losses, on the fitting half: prices taken from impostors (a chunk
-warped backwards into the same take), prices relative to the median match, a second pass with the mean,
-spread or a linear map estimated again from matched frames, local costs less the means or low percentiles of
-their rows and columns.
-
-`ChunkMatch.confidence` is a logistic curve of what a match saves. On the other half matches given 98 % were
-right (IoU > 0.5) in 98 %, those given 91 in 96, 78 in 85, 54 in 72; "missing" was right in 80 %.
-
-Replaced sentences are called missing half as often as those simply dropped. Of all retellings above, 32 % of
-swapped pairs were found, 58 % of repeats (those were copies of the first saying) and 32 % of insertions (the
-others were joined to a neighbor): `extra`, `repeated` and "reordered" are hints, absence proves nothing.
+All chunks are warped into the take in one piece, with states that leave out a chunk or pass over speech of the
+take, at a penalty (`speechcmp.dtw.segmental`). The rest of the take is searched for chunks out of order or said again.
+Experiments, figures and what a confidence is worth: docs/algorithms/alignment.md.
 """
 
 import math

@@ -1,30 +1,8 @@
 """From hits to matches: the offset histogram, and the chance that its tallest column is an accident.
 
-A clip taken from a stored recording finds many of its hashes there, all displaced by one offset [1]_. A clip
-of something else finds hashes too, because the sounds of speech recur, but scattered over recordings and
-offsets. What tells the two apart is statistical, and takes four steps.
-
-*Evidence.* Votes are not independent: a peak is in several landmarks, and each is seen at several query
-shifts. So a window of the histogram (two neighboring columns) counts each stored frame with an anchor once,
-by its rarest hash.
-
-*Weight.* A hash that the library holds everywhere says little. Finding one at a given frame has the chance
-n_hits / library_frames by accident, so it weighs minus the logarithm of that; a hash that fills a passage of
-the recording (a hum, a tone) weighs less there. Weights are counted in units of the clip's mean hit, so that
-an ordinary vote counts one whatever the library's size.
-
-*Background.* Accidents come in clumps (a vowel is followed by the same vowel), so no textbook law holds for
-them, but in the clip's own histogram the windows with one more vote are a nearly constant fraction of those
-with one fewer. That ratio is measured for each clip, over all recordings, drawn towards what speech shows
-where windows are few. Alignments too good for speech are left out, lest duplicates cancel one another.
-
-*Chance.* With n columns filled, n * ratio ** (votes - 1) windows of so many votes are to be expected. The
-confidence is the chance of none.
-
-Measured on English sentences read by Mandarin speakers and two synthetic voices, clips of 0.5 to 10 s, clean
-and in noise, in libraries from 1 to 29,000 recordings (13 million hashes): see `accident_chance`.
-
-.. [1] A. Wang, "An industrial-strength audio search algorithm", ISMIR 2003.
+A clip of a stored recording finds many of its hashes there, all displaced by one offset; one of something else
+finds hashes too, scattered over recordings and offsets. Rare hashes weigh more, and the clip's own histogram says
+how likely accidents are. The four steps, figures and references: docs/algorithms/voting.md.
 """
 
 import math

@@ -1,36 +1,8 @@
 """Measures: how a stretch of the take differs from a chunk of the reference, whatever the voices.
 
-::
-
-    Recording ─► measure_bands ─► (frames of a chunk, frames of its place in the take) ─► measure_chunk ─► Measures
-
-A distance says little by itself: some voices are far from each other whatever they say. So the chunk is also
-held against impostors [1]_ made of the same two stretches: their parts swapped, or played backward. Same
-speakers, microphone, length and sounds, another text. `Measures.relative` is the distance in units of theirs.
-
-Right against wrong texts of the same duration, area under the curve over 400 readings, reference voice joe
-(slt); each line adds to those above:
-
-=========================================================  ===========  =====================
-..                                                         distance     in units of impostors
-=========================================================  ===========  =====================
-12 coefficients, mean-normalized, cosine                   .71 (.79)    .79 (.85)
-13, variance-normalized                                    .70 (.78)    .79 (.83)
-weighted by how well they agree between speakers           .83 (.85)    .87 (.87)
-both sides stretched to one length, 30 ms a frame          .91 (.91)    .90 (.89)
-best of 5 vocal tract lengths [2]_                         .93 (.92)    .91 (.89)
-pauses (25 dB below the loud frames) left out              .97 (.97)    .96 (.97)
-=========================================================  ===========  =====================
-
-Tried before the last line, without gain for the gate: slopes of the coefficients, context of 3 to 13 frames
-(canonical correlation), L1 and Euclidean cost, bands, quantiles of the local cost, straightness of the path.
-
-References
-----------
-.. [1] Auckenthaler, Carey and Lloyd-Thomas, "Score normalization for text-independent speaker verification
-   systems", Digital Signal Processing 10, 2000.
-.. [2] Lee and Rose, "A frequency warping approach to speaker normalization", IEEE Transactions on Speech and
-   Audio Processing 6(1), 1998.
+A chunk is also held against impostors made of the same two stretches, their parts swapped or played backward: the
+same speakers, microphone, length and sounds, another text. `Measures.relative` is the distance in units of theirs.
+Experiments, figures and references ([1]_, [2]_): docs/algorithms/impostors.md.
 """
 
 import functools
