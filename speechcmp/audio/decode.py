@@ -277,7 +277,7 @@ def _open_with_ffmpeg(file: PcmFile, n_bytes: int, first_error: Exception) -> Pc
     if _is_text(file):  # also a playlist, which would have ffmpeg open what it names
         raise AudioError(f"{file.name}: not audio but text; name a recording")
     segment = _decode_with_pydub(file)
-    frames = _pcm_of(segment).reshape(-1, segment.channels)
+    frames = pcm_of_segment(segment)
     return PcmFile(
         file.name,
         file.path,
@@ -296,25 +296,31 @@ def _is_text(file: PcmFile) -> bool:
     return b"#EXTM3U" in head or all(byte in _TEXT_BYTES for byte in head)
 
 
-def _pcm_of(segment: "AudioSegment") -> Pcm:
+def pcm_of_segment(segment: "AudioSegment") -> Pcm:
+    """Return the PCM of a pydub segment, (n, channels), in the range of its sample width."""
     n_bytes = len(segment.raw_data) // segment.frame_width * segment.frame_width  # the last frame may be cut off
     whole = memoryview(segment.raw_data)[:n_bytes]
+    shape = -1, segment.channels
     if segment.sample_width == 1:
-        return np.frombuffer(whole, np.int8).astype(np.int16)
+        return np.frombuffer(whole, np.int8).astype(np.int16).reshape(shape)
     if segment.sample_width == 2:
-        return np.frombuffer(whole, np.int16)
-    return np.frombuffer(whole, np.int32)
+        return np.frombuffer(whole, np.int16).reshape(shape)
+    return np.frombuffer(whole, np.int32).reshape(shape)
+
+
+def import_pydub() -> Any:  # noqa: ANN401 - a package without annotations
+    """Import pydub without its warnings: its own invalid escapes, and its look-out for ffmpeg."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pydub  # noqa: PLC0415 - 30 ms that few recordings need
+    return pydub
 
 
 def _decode_with_pydub(file: PcmFile) -> "AudioSegment":
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydub's own invalid escapes, and its look-out for ffmpeg
-        from pydub import AudioSegment  # noqa: PLC0415 - 30 ms that few recordings need
-        from pydub.exceptions import CouldntDecodeError  # noqa: PLC0415
-
+    pydub = import_pydub()
     # An absolute path can't be taken for an option or a protocol ("concat:...") by ffmpeg.
     source: Any = str(file.path.absolute()) if file.path else _open_bytes(file)
     try:
-        return AudioSegment.from_file(source)
-    except (CouldntDecodeError, ArithmeticError, LookupError, ValueError, OSError) as error:
+        return pydub.AudioSegment.from_file(source)
+    except (pydub.exceptions.CouldntDecodeError, ArithmeticError, LookupError, ValueError, OSError) as error:
         raise AudioError(f"{file.name}: not audio, or broken; convert it to WAV or FLAC") from error

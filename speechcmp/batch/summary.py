@@ -16,7 +16,7 @@ Record = Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class Spread:
+class RunningStats:
     """Mean and standard deviation of a stream of numbers.
 
     References
@@ -44,10 +44,10 @@ class Spread:
 
 
 class Distribution:
-    """A `Spread` with quantiles, of numbers to three digits."""
+    """`RunningStats` with quantiles, of numbers to three digits."""
 
     def __init__(self) -> None:
-        self._spread = Spread()
+        self._spread = RunningStats()
         self._counts: Counter[float] = Counter()
 
     def add(self, value: float) -> None:
@@ -88,8 +88,8 @@ class _Group:
     """Rows that have one value in the column asked for."""
 
     n_rows: int
-    distance: Spread
-    score: Spread
+    distance: RunningStats
+    score: RunningStats
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class _Chunk:
 
     n_takes: int
     n_missing: int
-    distance: Spread
+    distance: RunningStats
 
 
 class Summary:
@@ -162,7 +162,7 @@ class Summary:
     def _add_to_group(self, value: str, distance: float | None, score: float | None) -> None:
         if value not in self._groups and len(self._groups) >= _MOST_GROUPS:
             value = "other"
-        group = self._groups.setdefault(value, _Group(0, Spread(), Spread()))
+        group = self._groups.setdefault(value, _Group(0, RunningStats(), RunningStats()))
         group.n_rows += 1
         if distance is not None:
             group.distance.add(distance)
@@ -175,7 +175,7 @@ class Summary:
         if found is None:
             if len(self._chunks) >= _MOST_CHUNKS:
                 self._forget_single_takes()
-            found = self._chunks[key] = _Chunk(0, 0, Spread())
+            found = self._chunks[key] = _Chunk(0, 0, RunningStats())
         found.n_takes += 1
         if chunk["distance"] is None:
             found.n_missing += 1

@@ -23,7 +23,7 @@ from speechcmp.batch.manifest import Manifest, Row, open_manifest
 from speechcmp.batch.results import open_results
 from speechcmp.batch.run import Batch, Outcome, check_params
 from speechcmp.batch.schedule import Pace, run_rows
-from speechcmp.batch.summary import Spread, Summary, reason_kind
+from speechcmp.batch.summary import RunningStats, Summary, reason_kind
 from speechcmp.batch.worker import Failure, Scored, SideCache
 from speechcmp.comparison.compare import CompareParams, compare, compare_prepared
 from speechcmp.comparison.serialize import OVERALL_FIELDS, brief_values
@@ -462,7 +462,7 @@ def test_parquet(folder: Path) -> None:
 
 def test_mean_and_spread() -> None:
     values = np.random.default_rng(0).normal(50, 9, 1000)
-    spread = Spread()
+    spread = RunningStats()
     for value in values:
         spread.add(float(value))
     assert spread.values()["mean"] == pytest.approx(values.mean(), abs=1e-5)
