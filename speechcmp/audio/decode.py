@@ -75,6 +75,10 @@ class AudioFile:
     def duration_s(self) -> float:
         return self.n_frames / self.sample_rate
 
+    def __repr__(self) -> str:
+        """Show name, length, rate and channels, in one line."""
+        return one_line(self)
+
     def pcm_blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Pcm]:
         """Yield (n, channels) blocks of whole numbers in the range of `sample_width`, after the gain."""
         blocks = self._blocks(start, self.n_frames if stop is None else stop)
@@ -103,6 +107,13 @@ class AudioFile:
                 )
             position += len(block)
             yield block
+
+
+def one_line(source: Any) -> str:  # noqa: ANN401 - an AudioFile or a Recording
+    """Describe a recording by its name, length, rate and channels."""
+    channels = "mono" if source.channels == 1 else f"{source.channels} channels"
+    kind = type(source).__name__
+    return f"{kind}({source.name!r}, {source.duration_s:.2f} s, {source.sample_rate} Hz, {channels})"
 
 
 def open_audio(path: AudioPath, *, name: str | None = None) -> AudioFile:
@@ -323,7 +334,7 @@ def _open_with_ffmpeg(file: AudioFile, n_bytes: int, first_error: Exception) -> 
     if _is_text(file):  # also a playlist, which would have ffmpeg open what it names
         raise AudioError(f"{file.name}: not audio but text; name a recording")
     segment = _decode_with_pydub(file)
-    frames = _pcm_of(segment).reshape(-1, segment.channels)
+    frames = pcm_of_segment(segment)
     return AudioFile(
         file.name,
         file.path,
@@ -342,25 +353,31 @@ def _is_text(file: AudioFile) -> bool:
     return b"#EXTM3U" in head or all(byte in _TEXT_BYTES for byte in head)
 
 
-def _pcm_of(segment: "AudioSegment") -> Pcm:
+def pcm_of_segment(segment: "AudioSegment") -> Pcm:
+    """Return the PCM of a pydub segment, (n, channels), in the range of its sample width."""
     n_bytes = len(segment.raw_data) // segment.frame_width * segment.frame_width  # the last frame may be cut off
     whole = memoryview(segment.raw_data)[:n_bytes]
+    shape = -1, segment.channels
     if segment.sample_width == 1:
-        return np.frombuffer(whole, np.int8).astype(np.int16)
+        return np.frombuffer(whole, np.int8).astype(np.int16).reshape(shape)
     if segment.sample_width == 2:
-        return np.frombuffer(whole, np.int16)
-    return np.frombuffer(whole, np.int32)
+        return np.frombuffer(whole, np.int16).reshape(shape)
+    return np.frombuffer(whole, np.int32).reshape(shape)
+
+
+def import_pydub() -> Any:  # noqa: ANN401 - a package without annotations
+    """Import pydub without its warnings: its own invalid escapes, and its look-out for ffmpeg."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pydub  # noqa: PLC0415 - 30 ms that few recordings need
+    return pydub
 
 
 def _decode_with_pydub(file: AudioFile) -> "AudioSegment":
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydub's own invalid escapes, and its look-out for ffmpeg
-        from pydub import AudioSegment  # noqa: PLC0415 - 30 ms that few recordings need
-        from pydub.exceptions import CouldntDecodeError  # noqa: PLC0415
-
+    pydub = import_pydub()
     # An absolute path can't be taken for an option or a protocol ("concat:...") by ffmpeg.
     source: Any = str(file.path.absolute()) if file.path else _open_bytes(file)
     try:
-        return AudioSegment.from_file(source)
-    except (CouldntDecodeError, ArithmeticError, LookupError, ValueError, OSError) as error:
+        return pydub.AudioSegment.from_file(source)
+    except (pydub.exceptions.CouldntDecodeError, ArithmeticError, LookupError, ValueError, OSError) as error:
         raise AudioError(f"{file.name}: not audio, or broken; convert it to WAV or FLAC") from error

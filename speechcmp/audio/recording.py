@@ -9,18 +9,34 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from speechcmp.audio.decode import BLOCK_FRAMES, MAX_SAMPLE_RATE, AudioFile, AudioPath, Pcm, as_pcm, open_audio
+from speechcmp.audio.decode import (
+    BLOCK_FRAMES,
+    MAX_CHANNELS,
+    MAX_SAMPLE_RATE,
+    AudioFile,
+    AudioPath,
+    Pcm,
+    as_pcm,
+    import_pydub,
+    one_line,
+    open_audio,
+    pcm_of_segment,
+)
 from speechcmp.errors import AudioError, ParameterError
+
+if TYPE_CHECKING:
+    from pydub import AudioSegment
 
 FULL_SCALE = 0.999
 SOFTWARE = "speechcmp"  # who wrote a file, as its header tells
 MAX_SAMPLES = 1_000_000_000  # 4 GB as float32
+MAX_PEAK = 8.0  # of floats given: gain may lift them over 1, but beyond this they were never divided
 MAX_DURATION_S = 4 * 3600  # what is made of a recording in memory takes several times as much
 
 
@@ -80,6 +96,142 @@ class Recording:
         if not 0 < self.sample_rate <= MAX_SAMPLE_RATE:
             raise ParameterError(f"{self.name}: sample_rate {self.sample_rate} Hz is not possible")
 
+    @classmethod
+    def from_array(cls, samples: ArrayLike, sample_rate: int, *, name: str = "recording") -> Self:
+        """Make a recording of samples that are in memory already.
+
+        Parameters
+        ----------
+        samples : array_like, shape (n,) or (n, channels)
+            Whole numbers of 8, 16 or 32 bits are divided by their full scale; of unsigned ones, as in 8-bit WAV
+            files, the middle is silence. Floats are taken as they are: full scale is 1. They are copied.
+        sample_rate : int
+            Hz.
+        name : str
+            What messages call it.
+
+        Returns
+        -------
+        Recording
+            Samples float32, (n,) if there is one channel; its `sample_width` is that of the whole numbers, 4
+            for floats.
+
+        Raises
+        ------
+        ParameterError
+            The samples are empty, of another shape, no real numbers, not finite, or floats far beyond full scale;
+            or the sample rate is not possible.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> speechcmp.Recording.from_array(np.array([0, 16384, -32768], np.int16), 16_000).samples.tolist()
+        [0.0, 0.5, -1.0]
+        """
+        array = _checked_array(samples, name)
+        if array.dtype.kind == "f":
+            floats, width = array.astype(np.float32), 4
+        else:
+            width = array.dtype.itemsize
+            full_scale = 1 << (8 * width - 1)
+            middle = full_scale if array.dtype.kind == "u" else 0
+            floats = ((array.astype(np.float64) - middle) / full_scale).astype(np.float32)
+        flat = floats[:, 0].copy() if floats.ndim == 2 and floats.shape[1] == 1 else floats
+        return cls(flat, _whole_rate(sample_rate, name), name, sample_width=width)
+
+    @classmethod
+    def from_pydub(cls, segment: "AudioSegment", *, name: str = "recording") -> Self:
+        """Make a recording of a pydub segment.
+
+        Parameters
+        ----------
+        segment : pydub.AudioSegment
+            Of any rate, width and number of channels.
+        name : str
+            What messages call it.
+
+        Returns
+        -------
+        Recording
+            With the segment's rate, channels and `sample_width`.
+
+        Raises
+        ------
+        ParameterError
+            It is no segment, or has no samples.
+
+        Examples
+        --------
+        >>> from pydub import AudioSegment
+        >>> speechcmp.Recording.from_pydub(AudioSegment.silent(500, frame_rate=16_000), name="silence")
+        Recording('silence', 0.50 s, 16000 Hz, mono)
+        """
+        if not all(hasattr(segment, field) for field in ("raw_data", "sample_width", "frame_rate", "channels")):
+            kind = type(segment).__name__
+            raise ParameterError(f"{name}: must be a pydub.AudioSegment, given {kind}; use Recording.from_array")
+        pcm = pcm_of_segment(segment)
+        width = segment.sample_width
+        samples = np.multiply(pcm, 2.0 ** (1 - 8 * width), dtype=np.float64).astype(np.float32)
+        flat = samples[:, 0] if segment.channels == 1 else samples
+        return cls(flat, segment.frame_rate, name, sample_width=width)
+
+    def to_pydub(self) -> "AudioSegment":
+        """Return the recording as a pydub segment of `sample_width`.
+
+        PCM of 8 and 16 bits comes back as it was. Of 32 bits, as pydub holds 24-bit audio too, float32 keeps the
+        24 leading ones. What lies outside [-1, 1] is cut off.
+
+        Returns
+        -------
+        pydub.AudioSegment
+            With the recording's rate, channels and sample width.
+
+        Examples
+        --------
+        >>> segment = speechcmp.load_recording("samples/reference.flac").to_pydub()
+        >>> len(segment), segment.frame_rate, segment.sample_width  # ms, Hz, bytes
+        (18769, 16000, 2)
+        """
+        stored: Any = {1: np.int8, 2: np.int16, 4: np.int32}[self.sample_width]
+        data = b"".join(block.astype(stored).tobytes() for block in self.pcm_blocks())
+        return import_pydub().AudioSegment(
+            data=data, sample_width=self.sample_width, frame_rate=self.sample_rate, channels=self.channels
+        )
+
+    def save(self, path: str | Path, *, start: int = 0, stop: int | None = None) -> None:
+        """Write the recording, or its frames from `start` to `stop`, as WAV or FLAC by the suffix.
+
+        The file has as many bits as `sample_width` says; FLAC has 24 for a width of 4. It appears whole or not at
+        all, and replaces what had its name. What lies outside [-1, 1] is cut off.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in ``.wav`` or ``.flac``; its folder exists.
+        start, stop : int
+            Half-open, in samples at the recording's rate, as those of a `Chunk`; the end by default.
+
+        Raises
+        ------
+        ParameterError
+            The suffix is another one, or there is nothing between `start` and `stop`.
+        AudioError
+            The file can't be written.
+
+        Examples
+        --------
+        >>> recording = speechcmp.load_recording("samples/reference.flac")
+        >>> for chunk in speechcmp.split_at_silence(recording):
+        ...     recording.save(f"chunk-{chunk.index}.wav", start=chunk.start, stop=chunk.stop)
+        >>> speechcmp.load_recording("chunk-0.wav")
+        Recording('chunk-0.wav', 2.86 s, 16000 Hz, mono)
+        """
+        save_pcm(_writable(path), self, *_checked_range(self, start, stop))
+
+    def __repr__(self) -> str:
+        """Show name, length, rate and channels, in one line."""
+        return one_line(self)
+
     @property
     def n_frames(self) -> int:
         return len(self.samples)
@@ -92,16 +244,68 @@ class Recording:
     def duration_s(self) -> float:
         return len(self.samples) / self.sample_rate
 
-    def pcm_blocks(self) -> Iterator[Pcm]:
+    def pcm_blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Pcm]:
         """Yield (n, channels) blocks of whole numbers in the range of `sample_width`."""
         full_scale = 1 << (8 * self.sample_width - 1)
-        for start in range(0, len(self.samples), BLOCK_FRAMES):
-            block = self.samples[start : start + BLOCK_FRAMES].reshape(-1, self.channels)
+        stop = len(self.samples) if stop is None else stop
+        for first in range(start, stop, BLOCK_FRAMES):
+            block = self.samples[first : min(first + BLOCK_FRAMES, stop)].reshape(-1, self.channels)
             scaled = np.rint(np.clip(block, -1, 1).astype(np.float64) * full_scale)
             yield as_pcm(np.minimum(scaled, full_scale - 1), self.sample_width)
 
 
 Source = TypeVar("Source", Recording, AudioFile)
+
+
+def _checked_array(samples: ArrayLike, name: str) -> NDArray[Any]:
+    """Return samples as an array of whole numbers with a full scale, or of finite floats."""
+    try:
+        array = np.asarray(samples)
+    except ValueError as error:  # rows of unequal lengths
+        raise ParameterError(f"{name}: samples are no array ({error}); give (n,) or (n, channels)") from error
+    kind, itemsize = array.dtype.kind, array.dtype.itemsize
+    if kind not in "iuf" or (kind in "iu" and itemsize > 4):
+        raise ParameterError(
+            f"{name}: samples must be floats, or whole numbers of 8, 16 or 32 bits, given {array.dtype}; "
+            "convert them, whole numbers to the type whose full scale they have"
+        )
+    if array.ndim not in {1, 2} or not array.size:
+        raise ParameterError(f"{name}: samples must be (n,) or (n, channels), n > 0, given shape {array.shape}")
+    if array.ndim == 2 and array.shape[1] > MAX_CHANNELS:
+        raise ParameterError(
+            f"{name}: {array.shape[1]} channels, given shape {array.shape}; give (n, channels), time first: samples.T"
+        )
+    if kind == "f":
+        peak = float(max(array.max(), -array.min()))
+        if not math.isfinite(peak):
+            raise ParameterError(f"{name}: some samples are not finite (NaN or infinite); cut or mend them first")
+        if peak > MAX_PEAK:
+            raise ParameterError(f"{name}: samples reach {peak:g}, full scale is 1; divide them by their full scale")
+    return array
+
+
+def _whole_rate(sample_rate: float, name: str) -> int:
+    if isinstance(sample_rate, bool) or not isinstance(sample_rate, int | float | np.number):
+        raise ParameterError(f"{name}: sample_rate must be a number of Hz, given {sample_rate!r}; 16000 is usual")
+    if not math.isfinite(sample_rate) or int(sample_rate) != sample_rate:
+        raise ParameterError(f"{name}: sample_rate {sample_rate:g} Hz is not whole; resample first, or round it")
+    return int(sample_rate)
+
+
+def _writable(path: str | Path) -> Path:
+    path = Path(path)
+    if path.suffix.lower() not in {".wav", ".flac"}:
+        raise ParameterError(f"{path}: is saved as WAV or FLAC only; end the name in .wav or .flac")
+    return path
+
+
+def _checked_range(source: PcmSource, start: int, stop: int | None) -> tuple[int, int]:
+    end = source.n_frames if stop is None else stop
+    if not 0 <= start < end <= source.n_frames:
+        raise ParameterError(
+            f"{source.name}: start {start} and stop {end} hold nothing; give 0 <= start < stop <= {source.n_frames}"
+        )
+    return start, end
 
 
 class Level(NamedTuple):
@@ -286,7 +490,7 @@ def resample(recording: Recording, sample_rate: int) -> Recording:
     return replace(recording, samples=fitted, sample_rate=sample_rate)
 
 
-def save_pcm(path: Path, source: AudioFile, start: int = 0, stop: int | None = None) -> None:
+def save_pcm(path: Path, source: Recording | AudioFile, start: int = 0, stop: int | None = None) -> None:
     """Write the frames from `start` to `stop` of a recording, its gain applied, as WAV or FLAC by the suffix.
 
     Raises
@@ -294,7 +498,7 @@ def save_pcm(path: Path, source: AudioFile, start: int = 0, stop: int | None = N
     AudioError
         The file can't be written.
     """
-    wav = path.suffix == ".wav"
+    wav = path.suffix.lower() == ".wav"
     subtype = {1: "PCM_U8" if wav else "PCM_S8", 2: "PCM_16", 4: "PCM_32" if wav else "PCM_24"}[source.sample_width]
     options = {"format": path.suffix[1:].upper(), "subtype": subtype}
     partial = path.with_name(f".{SOFTWARE}-{secrets.token_hex(8)}.part")
@@ -311,7 +515,7 @@ def save_pcm(path: Path, source: AudioFile, start: int = 0, stop: int | None = N
         partial.unlink(missing_ok=True)
 
 
-def _writing(descriptor: int, source: AudioFile, options: dict[str, str]) -> soundfile.SoundFile:
+def _writing(descriptor: int, source: Recording | AudioFile, options: dict[str, str]) -> soundfile.SoundFile:
     file = soundfile.SoundFile(descriptor, "w", source.sample_rate, source.channels, closefd=False, **options)
     file.software = SOFTWARE
     return file

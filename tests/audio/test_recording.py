@@ -10,11 +10,14 @@ import sys
 import tracemalloc
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from hypothesis import given, settings, strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
 from signals import buzz
 
 from speechcmp.audio.decode import BLOCK_FRAMES, AudioFile, Pcm, open_audio
@@ -28,6 +31,7 @@ from speechcmp.audio.recording import (
     normalize,
     resample,
     to_recording,
+    was_saved_here,
 )
 from speechcmp.errors import AudioError, DependencyError, ParameterError
 
@@ -360,3 +364,125 @@ def test_impossible_sample_rates_are_named(tmp_path: Path, rate: int) -> None:
     soundfile.write(tmp_path / "odd.wav", buzz(1_000), rate)
     with pytest.raises(AudioError, match=rf"{rate} Hz is not possible"):
         open_audio(tmp_path / "odd.wav")
+
+
+@given(
+    pcm=arrays(st.sampled_from(["i1", "i2"]), array_shapes(max_dims=2, max_side=20)),
+    rate=st.sampled_from([8000, 16_000, 44_100]),
+)
+def test_pydub_segments_come_back_as_they_were(pcm: NDArray[np.integer], rate: int) -> None:
+    channels = 1 if pcm.ndim == 1 else pcm.shape[1]
+    segment = AudioSegment(pcm.tobytes(), sample_width=pcm.itemsize, frame_rate=rate, channels=channels)
+    recording = Recording.from_pydub(segment, name="one")
+    assert (recording.name, recording.channels, recording.sample_width) == ("one", channels, pcm.itemsize)
+    assert recording.to_pydub() == segment
+    assert recording.samples.shape == (pcm.shape if channels > 1 else (len(pcm),))
+    as_array = Recording.from_array(pcm, rate)
+    assert (as_array.samples == recording.samples).all()
+    assert as_array.to_pydub() == segment
+
+
+@given(arrays("i4", st.integers(1, 20)))
+def test_32_bit_segments_keep_what_float32_holds(pcm: NDArray[np.int32]) -> None:
+    segment = AudioSegment(pcm.tobytes(), sample_width=4, frame_rate=8000, channels=1)
+    back = Recording.from_pydub(segment).to_pydub()
+    kept = np.minimum(pcm.astype(np.float32).astype(np.float64), 2**31 - 1)
+    assert (pcm_of_pydub(back)[:, 0] == kept).all()
+    assert back.sample_width == 4
+
+
+@pytest.mark.parametrize("subtype", WIDTHS)
+def test_recordings_are_what_pydub_reads(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "x.wav"
+    soundfile.write(path, buzz(3000), 16_000, subtype=subtype)
+    segment = read_with_pydub(path)
+    loaded, made = load_recording(path), Recording.from_pydub(segment)
+    assert (loaded.samples == made.samples).all()
+    assert loaded.sample_width == made.sample_width == WIDTHS[subtype]
+    assert loaded.to_pydub() == made.to_pydub()
+
+
+def test_arrays_are_scaled_by_their_type_and_copied() -> None:
+    for kind in ("u1", "u2", "u4"):
+        top = np.iinfo(kind).max
+        assert np.allclose(
+            Recording.from_array(np.array([0, top // 2 + 1, top], kind), 8000).samples, [-1, 0, 1], atol=1e-2
+        )
+    floats = np.array([[0.5], [-1.25]])
+    recording = Recording.from_array(floats, np.int64(8000))  # type: ignore[arg-type]
+    floats[:] = 0
+    assert recording.samples.tolist() == [0.5, -1.25]
+    assert (recording.sample_rate, recording.sample_width, recording.channels) == (8000, 4, 1)
+    shared = np.ones(3, np.float32)
+    assert not np.shares_memory(Recording.from_array(shared, 8000).samples, shared)
+    assert Recording.from_array(np.zeros((5, 2), np.float16), 8000.0).samples.shape == (5, 2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "message"),
+    [
+        ([], 8000, r"n > 0, given shape \(0,\)"),
+        (np.zeros((2, 2, 2)), 8000, "given shape"),
+        ([1, 2], 8000, "given int64; convert"),
+        ([True], 8000, "given bool"),
+        ([1j], 8000, "given complex128"),
+        (["a"], 8000, "given <U1"),
+        ([[1.0], [1.0, 2.0]], 8000, "are no array"),
+        ([0.0, np.nan], 8000, "not finite"),
+        ([0.0, 300.0], 8000, "reach 300, full scale is 1; divide"),
+        (np.zeros((2, 9000)), 8000, r"9000 channels.*samples\.T"),
+        ([0.5], 0, "sample_rate 0 Hz is not possible"),
+        ([0.5], 8000.5, "is not whole"),
+        ([0.5], "8000", "given '8000'"),
+    ],
+)
+def test_arrays_that_are_no_recording_are_named(samples: Any, rate: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=f"^mine: .*{message}"):
+        Recording.from_array(samples, rate, name="mine")
+
+
+def test_what_is_no_segment_is_named() -> None:
+    not_one: Any = [0.0]
+    with pytest.raises(ParameterError, match=r"^mine: must be a pydub\.AudioSegment, given list; use"):
+        Recording.from_pydub(not_one, name="mine")
+    with pytest.raises(ParameterError, match=r"^mine: .* given shape \(0,\)"):
+        Recording.from_pydub(AudioSegment.empty(), name="mine")
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".WAV"])
+@pytest.mark.parametrize("kind", ["i1", "i2", "i4"])
+def test_recordings_and_files_are_saved_alike(tmp_path: Path, suffix: str, kind: str) -> None:
+    full_scale = np.iinfo(kind).max + 1
+    pcm = (np.stack([buzz(3000), -buzz(3000)], axis=1) * full_scale).astype(kind)
+    if kind == "i4":
+        pcm = pcm // 256 * 256  # what 24 bits hold
+    recording = Recording.from_array(pcm, 16_000)
+    first, second = tmp_path / f"first{suffix}", tmp_path / f"second{suffix}"
+    recording.save(first, start=500, stop=2500)
+    assert was_saved_here(first)
+    back = load_recording(first, mono=False)
+    # A negative sample of 24 bits is read with a low byte of 255, as pydub does.
+    bits_24 = kind == "i4" and suffix == ".flac"
+    assert np.abs(back.samples - recording.samples[500:2500]).max() <= (2**-23 if bits_24 else 0)
+    assert back.sample_width == recording.sample_width
+    back.save(str(second))
+    assert bits_24 or second.read_bytes() == first.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [first.name, second.name]
+
+
+def test_what_cant_be_saved_is_named(tmp_path: Path) -> None:
+    recording = Recording.from_array(buzz(100), 16_000, name="mine")
+    with pytest.raises(ParameterError, match=r"x\.mp3: is saved as WAV or FLAC only"):
+        recording.save(tmp_path / "x.mp3")
+    for start, stop in ((0, 0), (5, 3), (-1, 5), (0, 101)):
+        with pytest.raises(ParameterError, match=r"^mine: start .* give 0 <= start < stop <= 100"):
+            recording.save(tmp_path / "x.wav", start=start, stop=stop)
+    with pytest.raises(AudioError, match="can't be written"):
+        recording.save(tmp_path / "no" / "x.wav")
+    assert not list(tmp_path.iterdir())
+
+
+def test_recordings_show_themselves_in_one_line(speech: Path) -> None:
+    assert repr(load_recording(speech, name="a")) == "Recording('a', 1.00 s, 16000 Hz, mono)"
+    assert repr(open_audio(speech, name="b")) == "AudioFile('b', 1.00 s, 16000 Hz, mono)"
+    assert repr(Recording.from_array(np.zeros((80, 2)), 8000)) == "Recording('recording', 0.01 s, 8000 Hz, 2 channels)"
