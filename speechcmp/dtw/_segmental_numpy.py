@@ -18,7 +18,7 @@ def sweep(local: NDArray[np.float32], detour: float, entered: bool, cost: Double
     detour : float
         What a step off the diagonal costs beside the local cost; a diagonal one costs that twice.
     entered : bool
-        Whether `cost` is that of the row before, or the price of entering the first one at each column.
+        Whether `cost` is that of the row before, or the penalty of entering the first one at each column.
     cost : float64, shape (n,)
     begin : int32, shape (n,)
         Columns where the cheapest ways were entered; written only, unless `entered`.
@@ -34,7 +34,7 @@ def sweep(local: NDArray[np.float32], detour: float, entered: bool, cost: Double
             stay = cost + aside
             came_from = np.where(stay < arrived, begin, came_from)
             arrived = np.minimum(stay, arrived)
-        # Any number of steps along the take: a running minimum once their summed price is taken off.
+        # Any number of steps along the take: a running minimum once their summed penalty is taken off.
         along = np.cumsum(aside)
         arrived = arrived - along
         cheapest = np.minimum.accumulate(arrived)

@@ -1,8 +1,8 @@
-"""Dynamic warping of a row of chunks into a take that may leave some out and say more: prices, bins, sweeps.
+"""Dynamic warping of a row of chunks into a take that may leave some out and say more: penalties, bins, sweeps.
 
 Both sides lose their long pauses, and are averaged into bins whose lengths even out the tempo. Chunk by chunk
 the cost of having said it is carried over the take's cuts; between chunks, speech may be passed over and
-chunks left out, at their price.
+chunks left out, at their penalty.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from speechcmp.dtw.kernel import import_native, wanted_kernel
 from speechcmp.errors import ParameterError
 
 Floats = NDArray[np.float32]
-Prices = NDArray[np.float64]
+Penalties = NDArray[np.float64]
 Cuts = NDArray[np.int32]
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -71,7 +71,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class AlignParams:
-    """Prices in units of local cost, 1 - cos of two frames; fitted as the module says.
+    """Penalties in units of local cost, 1 - cos of two frames; fitted as the module says.
 
     Attributes
     ----------
@@ -145,7 +145,7 @@ class Bins(NamedTuple):
     units: Floats
     starts: Integers
     stops: Integers
-    speech: Prices
+    speech: Penalties
 
     @classmethod
     def of(cls, side: Speech, size: float) -> "Bins":
@@ -165,10 +165,10 @@ class Bins(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """A warping to be solved: bins of both sides, and the prices in the units of these bins.
+    """A warping to be solved: bins of both sides, and the penalties in the units of these bins.
 
     `bounds` (n_chunks + 1,) are the chunks' bins. Cut j lies before bin j of the take: `passing` (m + 1,) is
-    the price of having passed over all bins before it, `edges` (m + 1,) that of a chunk's beginning or end.
+    the penalty of having passed over all bins before it, `edges` (m + 1,) that of a chunk's beginning or end.
     """
 
     params: AlignParams
@@ -176,9 +176,9 @@ class Problem:
     reference: Bins
     take: Bins
     bounds: Integers
-    passing: Prices
-    edges: Prices
-    span_price: float
+    passing: Penalties
+    edges: Penalties
+    span_penalty: float
 
     @classmethod
     def build(cls, reference: Speech, take: Speech, params: AlignParams, *, scale: float = 1.0) -> "Problem":
@@ -188,7 +188,7 @@ class Problem:
         firsts = [start for start, _ in reference.track.chunks]
         bounds = np.append(np.searchsorted(ours.stops, firsts, side="right"), len(ours.stops))
         passing = np.append(0.0, np.cumsum(theirs.speech)) * params.extra_bin
-        edges = _edge_prices(take, theirs.starts, params) / scale
+        edges = _edge_penalties(take, theirs.starts, params) / scale
         return cls(params, take.speech, ours, theirs, bounds, passing, edges, params.extra_span / scale)
 
     def windows(self, expected: Sequence[FrameRange]) -> list[tuple[int, int]]:
@@ -217,17 +217,17 @@ class Problem:
         return self.reference.units[self.bounds[chunk] : self.bounds[chunk + 1]]
 
     def miss(self, chunk: int) -> float:
-        """Return the price of leaving out a chunk."""
+        """Return the penalty of leaving out a chunk."""
         return self.params.miss_bin * self.n_bins(chunk)
 
 
-def _edge_prices(take: Speech, cuts: Integers, params: AlignParams) -> Prices:
+def _edge_penalties(take: Speech, cuts: Integers, params: AlignParams) -> Penalties:
     lo = np.maximum(cuts - _PAUSE_REACH, 0)
     hi = np.minimum(cuts + _PAUSE_REACH, len(take.speech))
     n_silent = take.n_silent_before[hi] - take.n_silent_before[lo]
-    prices = np.zeros(len(cuts) + 1)
-    prices[1:-1] = params.no_pause * (1 - np.minimum(1, n_silent[1:] / _PAUSE_FULL))
-    return prices
+    penalties = np.zeros(len(cuts) + 1)
+    penalties[1:-1] = params.no_pause * (1 - np.minimum(1, n_silent[1:] / _PAUSE_FULL))
+    return penalties
 
 
 class Placed(NamedTuple):
@@ -238,10 +238,10 @@ class Placed(NamedTuple):
     gain: float
 
 
-def _sweep(problem: Problem, rows: Floats, lo: int, hi: int, entry: Prices) -> tuple[Prices, Cuts]:
-    """Warp bins of a chunk into the take's bins lo to hi, entered at any cut at its price.
+def _sweep(problem: Problem, rows: Floats, lo: int, hi: int, entry: Penalties) -> tuple[Penalties, Cuts]:
+    """Warp bins of a chunk into the take's bins lo to hi, entered at any cut at its penalty.
 
-    Returns the price of having said it by each cut, (hi - lo + 1,), and the cuts at which it was entered.
+    Returns the penalty of having said it by each cut, (hi - lo + 1,), and the cuts at which it was entered.
     """
     columns = problem.take.units[lo:hi].T
     # A chunk without a bin of its own is nowhere.
@@ -269,10 +269,10 @@ class _Step(NamedTuple):
 
 
 def warp(problem: Problem, windows: Sequence[tuple[int, int]]) -> list[Placed | None]:
-    """Place all chunks in their order at the least price."""
-    span_price = problem.span_price
+    """Place all chunks in their order at the least penalty."""
+    span_penalty = problem.span_penalty
     cuts = np.arange(windows[0][0], windows[0][1] + 1)
-    arrival = problem.passing[cuts] + span_price * (cuts > 0)
+    arrival = problem.passing[cuts] + span_penalty * (cuts > 0)
     steps = []
     for chunk, (lo, hi) in enumerate(windows):
         said_at, begin = _sweep(problem, problem.rows(chunk), lo, hi, arrival + problem.edges[lo : hi + 1])
@@ -283,14 +283,14 @@ def warp(problem: Problem, windows: Sequence[tuple[int, int]]) -> list[Placed | 
         best = np.minimum(said_at, unsaid_at)
         cheapest = np.minimum.accumulate(best - passing)
         origin = np.maximum.accumulate(np.where(best - passing == cheapest, np.arange(len(best), dtype=np.int32), 0))
-        passed_at = cheapest + passing + span_price
+        passed_at = cheapest + passing + span_penalty
         own = np.where(passed_at < best, origin, np.arange(len(best)))
         origin = np.append(own, origin[-1]).astype(np.int32) + np.int32(lo)
         steps.append(_Step(lo, said_at < unsaid_at, begin, saved.astype(np.float32), origin))
         departure = np.minimum(best, passed_at)
         if chunk + 1 < len(windows):
             next_lo, next_hi = windows[chunk + 1]
-            beyond = problem.passing[max(hi + 1, next_lo) : next_hi + 1] + cheapest[-1] + span_price
+            beyond = problem.passing[max(hi + 1, next_lo) : next_hi + 1] + cheapest[-1] + span_penalty
             arrival = np.concatenate([departure[next_lo - lo :], beyond])
     return _trace(problem, steps)
 
@@ -311,6 +311,6 @@ def best_place(problem: Problem, rows: Floats, lo: int, hi: int) -> Placed:
     """Place bins of a chunk (n, n_dims) where they fit best within the take's bins lo to hi."""
     passing, edges = problem.passing[lo : hi + 1], problem.edges[lo : hi + 1]
     at, begin = _sweep(problem, rows, lo, hi, passing + edges)
-    prices = at + edges - passing
-    stop = int(prices.argmin())
-    return Placed(int(begin[stop]), lo + stop, problem.params.miss_bin - float(prices[stop]) / len(rows))
+    penalties = at + edges - passing
+    stop = int(penalties.argmin())
+    return Placed(int(begin[stop]), lo + stop, problem.params.miss_bin - float(penalties[stop]) / len(rows))

@@ -238,14 +238,14 @@ def cepstral_basis(params: MfccParams) -> NDArray[np.float32]:
 
 
 def normalize_cepstra(
-    features: Features, *, spread_power: float = 0.0, frames: NDArray[np.bool_] | None = None
+    features: Features, *, deviation_power: float = 0.0, frames: NDArray[np.bool_] | None = None
 ) -> Features:
-    """Take speaker and channel out: subtract each coefficient's mean, divide by a power of its spread.
+    """Take speaker and channel out: subtract each coefficient's mean, divide by a power of its deviation.
 
     Parameters
     ----------
     features : float32, shape (n_frames, n_dims)
-    spread_power : float
+    deviation_power : float
         0 subtracts the mean alone (CMN), 1 divides by the standard deviation (CMVN), 0.4 by a part of it.
     frames : bool, shape (n_frames,), optional
         Over which mean and deviation are taken; all if none is True.
@@ -256,10 +256,10 @@ def normalize_cepstra(
     """
     chosen = features if frames is None or not frames.any() else features[frames]
     centered: Features = features - chosen.mean(axis=0, dtype=np.float64).astype(np.float32)
-    if not spread_power:
+    if not deviation_power:
         return centered
-    spread = chosen.std(axis=0, dtype=np.float64).astype(np.float32)
-    divisor = np.where(spread > 0, spread, np.float32(1)) ** np.float32(spread_power)
+    deviation = chosen.std(axis=0, dtype=np.float64).astype(np.float32)
+    divisor = np.where(deviation > 0, deviation, np.float32(1)) ** np.float32(deviation_power)
     return (centered / divisor).astype(np.float32, copy=False)
 
 

@@ -30,8 +30,8 @@ from speechcmp.runs import find_runs, long_runs
 Floats = NDArray[np.float32]
 Frames = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-Span = tuple[float, float]
-Measures = tuple[float | None, float | None]
+Stretch = tuple[float, float]
+Sides = tuple[float | None, float | None]
 
 SAMPLE_RATE, HOP = 16_000, 160  # Hz, samples
 HOP_S = HOP / SAMPLE_RATE
@@ -108,7 +108,7 @@ class Delivery:
     speech_s: float
     speech_rate: float | None
     articulation_rate: float | None
-    pauses: tuple[Span, ...]
+    pauses: tuple[Stretch, ...]
     pause_before_s: float | None
     level_range_db: float | None
     pitch_range_semitones: float | None
@@ -121,7 +121,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class PitchMatch:
-    """Measures pitch contours held against each other.
+    """Pitch contours held against each other.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ class PitchMatch:
     """
 
     correlation: float | None
-    range_semitones: Measures
+    range_semitones: Sides
     range_ratio: float | None
 
 
@@ -177,7 +177,7 @@ def trace(recording: Recording, *, pitch: bool = False) -> ProsodyTrace:
 def compare_prosody(
     reference: ProsodyTrace,
     take: ProsodyTrace,
-    spans_s: tuple[Span, Span],
+    spans_s: tuple[Stretch, Stretch],
     steps: NDArray[np.integer],
     *,
     hop_s: float = HOP_S,
@@ -219,7 +219,7 @@ def compare_prosody(
 class _Side:
     """A chunk and the minute before it, cut out of a trace; which frames sound is up to the chunk's level."""
 
-    def __init__(self, whole: ProsodyTrace, span_s: Span) -> None:
+    def __init__(self, whole: ProsodyTrace, span_s: Stretch) -> None:
         if not 0 <= span_s[0] < span_s[1]:
             raise ParameterError(f"spans_s: {span_s[0]:g} to {span_s[1]:g} s is no span; give start < end")
         start = min(round(span_s[0] / HOP_S), len(whole.level_db) - 1)
@@ -254,12 +254,12 @@ class _Side:
             self.n_nuclei / (speech_s - sum(q - p for p, q in pauses)),
             pauses,
             (onset - 1 - int(before[-1])) * HOP_S if len(before) else None,
-            _spread(self.audible_db[sounding]),
-            None if self.pitch is None else _spread(self.pitch[self.start :][self.voiced[self.start :]]),
+            _range(self.audible_db[sounding]),
+            None if self.pitch is None else _range(self.pitch[self.start :][self.voiced[self.start :]]),
         )
 
 
-def _spread(values: Floats) -> float | None:
+def _range(values: Floats) -> float | None:
     return float(np.subtract(*np.quantile(values, [0.9, 0.1]))) if len(values) >= MIN_FRAMES else None
 
 
@@ -278,7 +278,7 @@ def _paired_frames(steps: NDArray[np.integer], stretch: float) -> tuple[Frames, 
     return ours, np.rint(theirs).astype(np.int64)
 
 
-def _tempo(i: Frames, j: Frames, both: Mask, pausing: Mask) -> Measures:
+def _tempo(i: Frames, j: Frames, both: Mask, pausing: Mask) -> Sides:
     """Return the tempo over all, and the median of local tempos."""
     if both.sum() < MIN_FRAMES:
         return None, None

@@ -43,7 +43,7 @@ class Recipe:
         and its chunks are slices of that.
     c0_weight : float
         What the coefficient that follows loudness is multiplied by.
-    spread_power : float or None
+    deviation_power : float or None
         Subtract each coefficient's mean over speech and divide by its standard deviation to this power: 0 is
         cepstral mean normalization, 1 mean and variance normalization. None leaves the coefficients as they are.
     delta_weight : float
@@ -63,7 +63,7 @@ class Recipe:
     metric: str
     per_chunk: bool = False
     c0_weight: float = 1.0
-    spread_power: float | None = None
+    deviation_power: float | None = None
     delta_weight: float = 0.0
     pauses: bool = True
 
@@ -95,7 +95,7 @@ RECIPES = MappingProxyType(
                 MfccParams(n_mfcc=12, n_fft=512, win_length=400, hop_length=160, n_mels=26),
                 "cosine",
                 c0_weight=0.4,
-                spread_power=0.4,
+                deviation_power=0.4,
                 delta_weight=4.0,
                 pauses=False,
             ),
@@ -151,8 +151,8 @@ def features_of_bands(bands: Features, level_db: NDArray[np.floating], recipe: R
     recipe : Recipe
     """
     features: Features = bands @ cepstral_basis(recipe.mfcc)
-    if recipe.spread_power is not None:
-        features = normalize_cepstra(features, spread_power=recipe.spread_power, frames=speech_frames(level_db))
+    if recipe.deviation_power is not None:
+        features = normalize_cepstra(features, deviation_power=recipe.deviation_power, frames=speech_frames(level_db))
     if recipe.c0_weight != 1:
         features[:, 0] *= np.float32(recipe.c0_weight)
     if not recipe.delta_weight:

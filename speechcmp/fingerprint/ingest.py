@@ -51,7 +51,7 @@ class IngestFailure(NamedTuple):
     reason: str
 
 
-Row = Ingested | IngestFailure
+Outcome = Ingested | IngestFailure
 
 
 class Fingerprint(NamedTuple):
@@ -105,7 +105,7 @@ def ingest(
     limit_s: float | None = None,
     compact: bool = True,
     extract: Extract = fingerprint_file,
-) -> Iterator[Row]:
+) -> Iterator[Outcome]:
     """Fingerprint files and store them.
 
     Killed at any moment and run again, it completes the work: what was stored is known, and nothing is stored
@@ -198,12 +198,12 @@ def _unknown(items: Iterable[Any], store: Store, limit_s: float | None) -> Itera
                 yield Ingested(item.path, found.id, True, 0, 0.0)
 
 
-def _written(recordings: Iterable[Any], store: Store, preset: Preset, *, compact: bool) -> Iterator[Row]:
+def _written(recordings: Iterable[Any], store: Store, preset: Preset, *, compact: bool) -> Iterator[Outcome]:
     batch: list[tuple[str, NewRecording]] = []
     n_waiting = n_added = 0
     started = time.monotonic()
     for item in recordings:
-        if isinstance(item, Row):
+        if isinstance(item, Outcome):
             yield item
             continue
         if not batch:
@@ -222,7 +222,7 @@ def _written(recordings: Iterable[Any], store: Store, preset: Preset, *, compact
         store.compact()
 
 
-def _stored(batch: list[tuple[str, NewRecording]], store: Store, preset: Preset) -> Iterator[Row]:
+def _stored(batch: list[tuple[str, NewRecording]], store: Store, preset: Preset) -> Iterator[Outcome]:
     outcome = store.add_many([recording for _, recording in batch], preset)
     for (path, recording), (recording_id, known, extended) in zip(batch, outcome, strict=True):
         heard = (0, 0.0) if known else (len(recording.hashes), recording.duration_s)
@@ -239,7 +239,7 @@ def _through(workers: Workers, function: Callable[[Any], Any], items: Iterable[A
             item = next(waiting, None)
             if item is None:
                 more = False
-            elif isinstance(item, Row):
+            elif isinstance(item, Outcome):
                 yield item
             else:
                 flying[workers.submit(function, item)] = item

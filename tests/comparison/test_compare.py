@@ -52,7 +52,7 @@ COARSE = Recipe(
     16_000,
     MfccParams(n_mfcc=12, n_fft=1024, win_length=800, hop_length=320, n_mels=26),
     "cosine",
-    spread_power=0.4,
+    deviation_power=0.4,
     pauses=False,
 )
 

@@ -67,7 +67,7 @@ def price(problem: Problem, placed: list[tuple[int, int] | None]) -> float:
             continue
         start, stop = place
         if start > cut:
-            total += problem.passing[start] - problem.passing[cut] + problem.span_price
+            total += problem.passing[start] - problem.passing[cut] + problem.span_penalty
         if chunk < len(placed):
             local = (1 - problem.rows(chunk) @ problem.take.units[start:stop].T).astype(np.float32)
             entry = np.full(stop - start, np.inf)

@@ -105,7 +105,7 @@ def test_cmn_takes_gain_away(gain: float, seed: int) -> None:
 def test_cmvn_has_unit_variance() -> None:
     features = np.random.default_rng(2).normal(3, 7, (100, 4)).astype(np.float32)
     features[:, 3] = 5
-    got = normalize_cepstra(features, spread_power=1.0)
+    got = normalize_cepstra(features, deviation_power=1.0)
     np.testing.assert_allclose(got.std(axis=0), [1, 1, 1, 0], atol=1e-4)
 
 

@@ -16,7 +16,7 @@ from fingerprint.store.making import check_whole, content, fake_extract, make_fi
 
 from speechcmp.errors import ParameterError, ParameterMismatchError
 from speechcmp.fingerprint import ingest as module
-from speechcmp.fingerprint.ingest import Ingested, IngestFailure, Row, fingerprint_file, ingest
+from speechcmp.fingerprint.ingest import Ingested, IngestFailure, Outcome, fingerprint_file, ingest
 from speechcmp.fingerprint.peaks import DEJAVU, SPEECH
 from speechcmp.fingerprint.store.base import Preset, Store, StoredRecording
 from speechcmp.fingerprint.store.open import open_store
@@ -26,11 +26,11 @@ KILLS = 4
 N_FILES, N_HASHES = 40, 800
 
 
-def run(paths: list[str], store: Store, *, n_jobs: int = 1, limit_s: float | None = None) -> list[Row]:
+def run(paths: list[str], store: Store, *, n_jobs: int = 1, limit_s: float | None = None) -> list[Outcome]:
     return list(ingest(paths, store, n_jobs=n_jobs, limit_s=limit_s, extract=fake_extract))
 
 
-def added(rows: list[Row]) -> int:
+def added(rows: list[Outcome]) -> int:
     return sum(isinstance(row, Ingested) and not row.known for row in rows)
 
 
