@@ -15,7 +15,16 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from speechcmp.audio.decode import BLOCK_FRAMES, MAX_SAMPLE_RATE, AudioPath, Pcm, PcmFile, as_pcm, open_pcm
+from speechcmp.audio.decode import (
+    BLOCK_FRAMES,
+    MAX_SAMPLE_RATE,
+    AudioPath,
+    Pcm,
+    PcmFile,
+    as_pcm,
+    for_libsndfile,
+    open_pcm,
+)
 from speechcmp.errors import AudioError, ParameterError
 
 FULL_SCALE = 0.999
@@ -376,7 +385,7 @@ def save_pcm(path: Path, source: AudioFile, start: int = 0, stop: int | None = N
     try:
         # A new file, so that no link leads astray; its descriptor, because libsndfile does not take every name
         # that the system does, and would swallow Ctrl-C in a stream's methods.
-        with partial.open("xb+") as raw, _writing(raw.fileno(), source, options) as file:
+        with partial.open("xb+") as raw, _writing(for_libsndfile(raw), source, options) as file:
             for block in source.pcm_blocks(start, stop):
                 file.write(block << 8 if source.sample_width == 1 else block)
         partial.replace(path)
@@ -386,8 +395,8 @@ def save_pcm(path: Path, source: AudioFile, start: int = 0, stop: int | None = N
         partial.unlink(missing_ok=True)
 
 
-def _writing(descriptor: int, source: AudioFile, options: dict[str, str]) -> soundfile.SoundFile:
-    file = soundfile.SoundFile(descriptor, "w", source.sample_rate, source.channels, closefd=False, **options)
+def _writing(place: int | str, source: AudioFile, options: dict[str, str]) -> soundfile.SoundFile:
+    file = soundfile.SoundFile(place, "w", source.sample_rate, source.channels, closefd=False, **options)
     file.software = SOFTWARE
     return file
 
