@@ -7,6 +7,7 @@ PCM is counted as pydub counts it, because the silence thresholds people know ar
 import io
 import os
 import stat
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,7 @@ _TEXT_BYTES = frozenset({*range(32, 127), *b"\t\n\r"})
 _WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_24": 4, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 4}
 _INTEGER_SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW"}
 _ENDLESS_FRAMES = 1 << 62
+_TAKES_DESCRIPTORS = sys.platform != "win32"  # there libsndfile has a C library, hence descriptors, of its own
 _FIRST_FRAME_BYTES = 1 << 12  # an MP3 frame is shorter than this
 
 
@@ -257,7 +259,12 @@ def _open_sound(raw: BinaryIO) -> soundfile.SoundFile:
     """Hand libsndfile the descriptor of a real file: callbacks into Python would swallow Ctrl-C."""
     if isinstance(raw, io.BytesIO):
         return soundfile.SoundFile(raw)
-    return soundfile.SoundFile(raw.fileno(), closefd=False)
+    return soundfile.SoundFile(for_libsndfile(raw), closefd=False)
+
+
+def for_libsndfile(raw: BinaryIO) -> int | str:
+    """Return what libsndfile can open of an open file: its descriptor, or its name where descriptors won't do."""
+    return raw.fileno() if _TAKES_DESCRIPTORS else raw.name
 
 
 def _to_pcm(sound: soundfile.SoundFile, n_frames: int, file: AudioFile) -> Pcm:

@@ -23,6 +23,7 @@ from speechcmp.audio.decode import (
     AudioPath,
     Pcm,
     as_pcm,
+    for_libsndfile,
     import_pydub,
     one_line,
     open_audio,
@@ -505,7 +506,7 @@ def save_pcm(path: Path, source: Recording | AudioFile, start: int = 0, stop: in
     try:
         # A new file, so that no link leads astray; its descriptor, because libsndfile does not take every name
         # that the system does, and would swallow Ctrl-C in a stream's methods.
-        with partial.open("xb+") as raw, _writing(raw.fileno(), source, options) as file:
+        with partial.open("xb+") as raw, _writing(for_libsndfile(raw), source, options) as file:
             for block in source.pcm_blocks(start, stop):
                 file.write(block << 8 if source.sample_width == 1 else block)
         partial.replace(path)
@@ -515,8 +516,8 @@ def save_pcm(path: Path, source: Recording | AudioFile, start: int = 0, stop: in
         partial.unlink(missing_ok=True)
 
 
-def _writing(descriptor: int, source: Recording | AudioFile, options: dict[str, str]) -> soundfile.SoundFile:
-    file = soundfile.SoundFile(descriptor, "w", source.sample_rate, source.channels, closefd=False, **options)
+def _writing(place: int | str, source: Recording | AudioFile, options: dict[str, str]) -> soundfile.SoundFile:
+    file = soundfile.SoundFile(place, "w", source.sample_rate, source.channels, closefd=False, **options)
     file.software = SOFTWARE
     return file
 

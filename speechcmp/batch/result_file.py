@@ -31,6 +31,8 @@ from speechcmp.batch.parquet import ParquetFolder
 from speechcmp.errors import ParameterError, SpeechcmpError
 
 _SYNC_S = 5.0  # of work that a power failure may cost
+_LOCKED_BYTE = 1 << 40  # Windows keeps others from reading what is locked, so it is a byte beyond all results
+_REPLACES_OPEN_FILES = sys.platform != "win32"
 
 
 class ResultFile(Protocol):
@@ -303,17 +305,31 @@ class LineFile:
             new._sync()
             if keep_old:
                 self._keep_old()
-            partial.replace(self.path)
+            self._replace_by(new)
         except BaseException as error:
             new._release()
             partial.unlink(missing_ok=True)
             if isinstance(error, OSError):
                 raise write_error(self.path, error) from error
             raise
-        self._release()
-        self._lines, self._fd, self._reader = new._lines, new._fd, new._reader
-        self._header_end, self._end = new._header_end, new._end
+        self._lines, self._header_end = new._lines, new._header_end
         sync_folder(self.path.parent)
+
+    def _replace_by(self, new: "LineFile") -> None:
+        """Put a file of the same records in the place of this one, and go on with it."""
+        if _REPLACES_OPEN_FILES:
+            new.path.replace(self.path)
+            self._release()
+            self._fd, self._reader, self._end = new._fd, new._reader, new._end  # noqa: SLF001 - of this class
+            return
+        new._release()  # noqa: SLF001
+        self._release()
+        try:
+            new.path.replace(self.path)
+        finally:  # also where it failed: the old results are still there, and will be closed
+            self._fd = _open_locked(self.path)
+            self._reader = self.path.open("rb")
+            self._end = os.lseek(self._fd, 0, os.SEEK_END)
 
     def close(self) -> None:
         """See `ResultFile`."""
@@ -390,23 +406,37 @@ class LineFile:
         self._synced_at = time.monotonic()
 
     def _release(self) -> None:
-        self._reader.close()
-        os.close(self._fd)
+        """Close the file, once."""
+        if not self._reader.closed:
+            self._reader.close()
+            os.close(self._fd)
 
 
 def _open_locked(path: Path) -> int:
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        # Without O_BINARY Windows writes two bytes at the end of a line, and no position holds.
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as error:
         raise SpeechcmpError(f"{path}: can't be opened ({error.strerror}); check the folder") from error
-    if sys.platform != "win32":
+    try:
+        _lock(fd)
+    except (BlockingIOError, PermissionError) as error:
+        os.close(fd)
+        raise SpeechcmpError(f"{path}: another run is writing it; wait for its end, or stop it") from error
+    except OSError:
+        pass  # a file system without locks
+    return fd
+
+
+def _lock(fd: int) -> None:
+    """Keep a file for this process until it is closed; BlockingIOError or PermissionError where another has it."""
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - only on Windows
+
+        os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        os.lseek(fd, 0, os.SEEK_SET)
+    else:
         import fcntl  # noqa: PLC0415 - not on Windows
 
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(fd)
-            raise SpeechcmpError(f"{path}: another run is writing it; wait for its end, or stop it") from error
-        except OSError:
-            pass  # a file system without locks
-    return fd
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -151,7 +151,7 @@ def _put_labels(outcome: Outcome, output_format: str, folder: Path | None, *, pr
         make_folder(folder)
         path = folder / (Path(outcome.split.source.name).stem + LABEL_SUFFIXES[output_format])
         try:
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", newline="\n")
         except OSError as error:
             raise SpeechcmpError(f"{path}: can't be written ({error.strerror}); check the folder") from error
 

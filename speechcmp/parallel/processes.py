@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 IN_FLIGHT_A_JOB = 4
+_MOST_PROCESSES = 61 if sys.platform == "win32" else None  # Windows can't wait for more at a time
 _BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 Start = Callable[[int], Executor]
@@ -128,7 +130,7 @@ def processes(n_jobs: int) -> Executor:
         os.environ.setdefault(variable, "1")
     # Spawned: a forked worker would hold this process's connections and files, and locks of its threads.
     spawning = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(n_jobs, mp_context=spawning, initializer=_prepare_worker)
+    pool = ProcessPoolExecutor(min(n_jobs, _MOST_PROCESSES or n_jobs), mp_context=spawning, initializer=_prepare_worker)
     with _uninterrupted():  # which the workers inherit while they import what they need
         pool.submit(int)  # the first task starts them
     return pool
