@@ -4,7 +4,15 @@ from .audio.decode import (
     AudioFile as AudioFile,
     open_audio as open_audio,
 )
+from .audio.labels import (
+    Label as Label,
+    to_audacity as to_audacity,
+    to_srt as to_srt,
+    to_textgrid as to_textgrid,
+    to_vtt as to_vtt,
+)
 from .audio.recording import (
+    Level as Level,
     Recording as Recording,
     load_recording as load_recording,
     normalize as normalize,
@@ -18,6 +26,7 @@ from .audio.split import (
 )
 from .batch.manifest import (
     Manifest as Manifest,
+    Row as Row,
     manifest_of as manifest_of,
     open_manifest as open_manifest,
 )
@@ -29,14 +38,28 @@ from .batch.worker import (
     Failure as Failure,
     Scored as Scored,
 )
+from .calibration.evaluate import (
+    Agreement as Agreement,
+    Figure as Figure,
+    Separation as Separation,
+)
 from .calibration.fit import (
     Calibrated as Calibrated,
     Examples as Examples,
+    GateFit as GateFit,
+    RatingFit as RatingFit,
     calibrate as calibrate,
 )
 from .comparison.compare import (
     CompareParams as CompareParams,
+    Prepared as Prepared,
     compare as compare,
+    compare_prepared as compare_prepared,
+    distance_matrix as distance_matrix,
+    prepare as prepare,
+)
+from .comparison.mismatch import (
+    Mismatch as Mismatch,
 )
 from .comparison.references import (
     compare_among as compare_among,
@@ -46,6 +69,9 @@ from .comparison.references import (
 from .comparison.result import (
     ChunkPair as ChunkPair,
     Comparison as Comparison,
+    Copy as Copy,
+    DistanceMatrix as DistanceMatrix,
+    Side as Side,
     Span as Span,
     Spread as Spread,
 )
@@ -58,6 +84,7 @@ from .dtw.warp import (
     dtw_distance as dtw_distance,
     dtw_distances as dtw_distances,
     dtw_path as dtw_path,
+    kernel_name as kernel_name,
 )
 from .errors import (
     AudioError as AudioError,
@@ -72,15 +99,30 @@ from .features.mfcc import (
     MfccParams as MfccParams,
     mfcc as mfcc,
 )
+from .features.prosody import (
+    Delivery as Delivery,
+    PitchMatch as PitchMatch,
+    Prosody as Prosody,
+)
 from .features.recipes import (
     Recipe as Recipe,
+    extract_features as extract_features,
+    find_recipe as find_recipe,
 )
 from .fingerprint.identify import (
     Identified as Identified,
+    find_copy as find_copy,
     identify as identify,
 )
+from .fingerprint.ingest import (
+    Ingested as Ingested,
+    IngestFailure as IngestFailure,
+    ingest as ingest,
+)
 from .fingerprint.store.base import (
+    LibraryInfo as LibraryInfo,
     Store as Store,
+    StoredRecording as StoredRecording,
 )
 from .fingerprint.store.open import (
     open_store as open_store,
@@ -88,7 +130,11 @@ from .fingerprint.store.open import (
 from .fingerprint.voting import (
     Match as Match,
 )
+from .scoring.impostors import (
+    Measures as Measures,
+)
 from .scoring.model import (
+    Parts as Parts,
     Score as Score,
     ScoreModel as ScoreModel,
     TakeMeasures as TakeMeasures,

@@ -1,4 +1,4 @@
-"""What the README shows is what happens: its commands are run, and their output is its output."""
+"""What the README and the pages of docs/ show is what happens: commands are run, and their output is theirs."""
 
 import re
 import shlex
@@ -15,6 +15,8 @@ from commands import ROOT
 from speechcmp.cli.root import app
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MOST_LINES = 130
 BIN = Path(sys.executable).parent
 
 
@@ -25,8 +27,18 @@ class Session(NamedTuple):
     output: str
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def on_pages(language: str) -> list[Any]:
+    """Return the blocks of every page, as parameters of a test that are named by page and number."""
+    found = [(name_of(page), blocks(language, page.read_text(encoding="utf-8"))) for page in PAGES]
+    return [pytest.param(block, id=f"{name}-{k}") for name, several in found for k, block in enumerate(several)]
 
 
 def sessions(block: str) -> list[Session]:
@@ -48,21 +60,23 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
-@pytest.mark.parametrize("block", blocks("console"), ids=lambda block: block.splitlines()[0])
-def test_console_shows_what_happens(block: str, clone: Path) -> None:
-    for command, output in sessions(block):
-        words = shlex.split(command)
-        assert words[0] == "speechcmp"
-        call = [str(BIN / words[0]), *words[1:]]
-        done = subprocess.run(call, cwd=clone, capture_output=True, text=True, check=False)
-        assert without_trailing_space(done.stdout) == without_trailing_space(output), done.stderr
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_console_shows_what_happens(page: Path, clone: Path) -> None:
+    for block in blocks("console", page.read_text(encoding="utf-8")):
+        for command, output in sessions(block):
+            words = shlex.split(command)
+            assert words[0] in {"speechcmp", "cat"}
+            call = [str(BIN / words[0]) if words[0] == "speechcmp" else words[0], *words[1:]]
+            done = subprocess.run(call, cwd=clone, capture_output=True, text=True, check=False)
+            assert without_trailing_space(done.stdout) == without_trailing_space(output), f"{command}\n{done.stderr}"
 
 
 def test_there_are_sessions() -> None:
-    assert sum(len(sessions(block)) for block in blocks("console")) >= 3
+    every = [block for page in PAGES for block in blocks("console", page.read_text(encoding="utf-8"))]
+    assert sum(len(sessions(block)) for block in every) >= 8
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", on_pages("python"))
 def test_python_runs(code: str, clone: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=clone, capture_output=True, text=True, check=True)
     assert done.stdout
@@ -103,3 +117,24 @@ def test_every_option_has_help() -> None:
 
 def test_exit_codes_are_documented() -> None:
     assert re.findall(r"^\| (\d+) \|", README, flags=re.MULTILINE) == ["0", "1", "2", "3", "4"]
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("block", on_pages("sh"))
+def test_commands_that_are_not_run_can_be(block: str) -> None:
+    options = {verb: {name for param in command.params for name in param.opts} for verb, command in commands().items()}
+    for line in re.findall(r"^speechcmp (.*)$", block, flags=re.MULTILINE):
+        verb, *words = shlex.split(line, comments=True)
+        assert verb in options, line
+        if verb != "library":
+            assert {word.partition("=")[0] for word in words if re.match("--?[a-z]", word)} <= options[verb], line
