@@ -5,10 +5,11 @@ Readers yield a row at a time, with where it stands, and name the line of what c
 
 import codecs
 import csv
+import html
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,38 @@ def import_parquet() -> Any:  # noqa: ANN401 - pyarrow has no annotations
             "Parquet needs pyarrow, which is not installed; pip install 'speechcmp[parquet]'"
         ) from error
     return pyarrow.parquet
+
+
+def import_pandas() -> Any:  # noqa: ANN401 - pandas is no dependency
+    """Import pandas.
+
+    Raises
+    ------
+    DependencyError
+        It is not installed.
+    """
+    try:
+        import pandas  # noqa: PLC0415, ICN001 - an extra
+    except ImportError as error:
+        raise DependencyError(
+            "to_frame needs pandas, which is not installed; pip install 'speechcmp[frames]'"
+        ) from error
+    return pandas
+
+
+def shown_number(value: float | None, decimals: int) -> str:
+    """Write a number for people; a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
+
+
+def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> str:
+    """Make an HTML table for notebooks; every text is escaped."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f"<table><caption>{html.escape(caption)}</caption>{line(head, 'th')}{body}</table>"
 
 
 # --------------------------------------------------------------------------------------------------- text

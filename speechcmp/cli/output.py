@@ -6,12 +6,11 @@ rich is imported when something is drawn: programs that ask for JSON need not wa
 import csv
 import io
 import json
-import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from speechcmp.tables import finite
+from speechcmp.tables import finite, shown_number
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -103,7 +102,7 @@ def new_table(*columns: tuple[str, str]) -> "Table":
 
 def number(value: float | None, decimals: int = 2) -> str:
     """Write a number for a table; a dash where there is none."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
+    return shown_number(value, decimals)
 
 
 def bar(share: float, width: int = 12) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from speechcmp.comparison.mismatch import Mismatch
 from speechcmp.features.prosody import Prosody
 from speechcmp.scoring.impostors import Measures
 from speechcmp.scoring.model import Score
+from speechcmp.tables import html_table, import_pandas, shown_number
 
 Status = Literal["matched", "missing"]
 FEWEST_FOR_Z = 5  # the standard deviation of 4 is itself uncertain by 40 %
@@ -27,6 +28,9 @@ class Span(NamedTuple):
     @property
     def duration_s(self) -> float:
         return self.end_s - self.start_s
+
+    def __str__(self) -> str:
+        return f"{self.start_s:.2f} – {self.end_s:.2f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,67 @@ class Comparison:
 
     @property
     def n_missing(self) -> int:
+        """How many chunks of the reference were not found in the take."""
         return sum(pair.status == "missing" for pair in self.pairs)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row a chunk of the reference, as `to_frame` and ``--format csv`` have them."""
+        return [
+            {
+                "reference_path": self.reference.name,
+                "take_path": self.take.name,
+                "index": pair.index,
+                "status": pair.status,
+                "reference_start_s": pair.reference.start_s,
+                "reference_end_s": pair.reference.end_s,
+                "take_start_s": pair.take.start_s if pair.take else None,
+                "take_end_s": pair.take.end_s if pair.take else None,
+                "distance": pair.distance,
+                "score": pair.score.value if pair.score else None,
+                "tempo": pair.tempo,
+                "confidence": pair.confidence,
+                "reordered": pair.reordered,
+                "reference_pause_before_s": pair.pause_before_s[0],
+                "take_pause_before_s": pair.pause_before_s[1],
+            }
+            for pair in self.pairs
+        ]
+
+    def to_frame(self) -> Any:  # noqa: ANN401 - pandas is no dependency
+        """Return the `rows` as a pandas DataFrame.
+
+        Raises
+        ------
+        DependencyError
+            pandas is not installed.
+        """
+        return import_pandas().DataFrame(self.rows())
+
+    def __repr__(self) -> str:
+        """Show the sides, the score and how many chunks were found, in one line."""
+        score = f"score {self.score.value:.0f}, " if self.score else ""
+        found = f"{len(self.pairs) - self.n_missing} of {len(self.pairs)} chunks found"
+        sides = f"{self.take.name!r} against {self.reference.name!r}"
+        return f"<Comparison of {sides}: {score}distance {self.distance:.3f}, {found}>"
+
+    def _repr_html_(self) -> str:
+        """Show a table a notebook can draw."""
+        return html_table(
+            ("chunk", "reference", "take", "tempo", "distance", "score", ""),
+            [
+                (
+                    str(pair.index),
+                    str(pair.reference),
+                    str(pair.take or "–"),
+                    shown_number(pair.tempo, 2),
+                    shown_number(pair.distance, 3),
+                    shown_number(pair.score.value if pair.score else None, 0),
+                    "" if pair.take else "missing",
+                )
+                for pair in self.pairs
+            ],
+            caption=repr(self)[1:-1],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,3 +286,25 @@ class DistanceMatrix:
     take_chunks: tuple[Span, ...]
     distances: NDArray[np.float64]
     warnings: tuple[str, ...] = ()
+
+    def to_frame(self) -> Any:  # noqa: ANN401 - pandas is no dependency
+        """Return the distances as a pandas DataFrame: a row a reference chunk, a column a take chunk.
+
+        Raises
+        ------
+        DependencyError
+            pandas is not installed.
+        """
+        frame = import_pandas().DataFrame(self.distances)
+        return frame.rename_axis(index="reference", columns="take")
+
+    def __repr__(self) -> str:
+        """Show the sides and the shape, in one line."""
+        n, m = self.distances.shape
+        return f"<DistanceMatrix of {self.take.name!r} against {self.reference.name!r}: {n} x {m} chunks>"
+
+    def _repr_html_(self) -> str:
+        """Show a table a notebook can draw."""
+        head = ("reference", *(f"take {j}" for j in range(len(self.take_chunks))))
+        rows = [(str(i), *(shown_number(x, 3) for x in row)) for i, row in enumerate(self.distances.tolist())]
+        return html_table(head, rows, caption=repr(self)[1:-1])

@@ -1,10 +1,10 @@
 """A `Comparison` as the contract's JSON, as CSV rows, and as a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from speechcmp.cli.output import bar, console, new_table, number, shown
-from speechcmp.comparison.result import ChunkPair, Comparison, Span, Spread
+from speechcmp.comparison.result import ChunkPair, Comparison, Spread
 from speechcmp.comparison.serialize import to_dict
 from speechcmp.features.prosody import Prosody
 from speechcmp.scoring.model import Score
@@ -37,22 +37,9 @@ def as_json(result: Comparison) -> dict[str, Any]:
     return to_dict(result)
 
 
-def csv_rows(result: Comparison) -> Iterator[dict[str, Any]]:
-    """Yield one row a chunk of the reference."""
-    for pair in result.pairs:
-        yield {
-            "reference_path": result.reference.name,
-            "take_path": result.take.name,
-            "index": pair.index,
-            "status": pair.status,
-            "reference_start_s": pair.reference.start_s,
-            "reference_end_s": pair.reference.end_s,
-            "take_start_s": pair.take.start_s if pair.take else None,
-            "take_end_s": pair.take.end_s if pair.take else None,
-            "distance": pair.distance,
-            "score": pair.score.value if pair.score else None,
-            "tempo": pair.tempo,
-        }
+def csv_rows(result: Comparison) -> list[dict[str, Any]]:
+    """Return one row a chunk of the reference."""
+    return result.rows()
 
 
 def print_table(result: Comparison) -> None:
@@ -69,20 +56,20 @@ def print_table(result: Comparison) -> None:
     for pair in result.pairs:
         score = number(pair.score.value, 0) if pair.score else "–"
         if pair.take is None:
-            table.add_row(str(pair.index), _times(pair.reference), "–", "–", "–", score, "[yellow]missing[/]")
+            table.add_row(str(pair.index), str(pair.reference), "–", "–", "–", score, "[yellow]missing[/]")
             continue
         drawn = f"[cyan]{bar(pair.score.value / 100 if pair.score else 0)}[/]"
         note = " [yellow]out of order[/]" if pair.reordered else ""
         note += " [yellow]another text?[/]" if is_doubtful(pair) else ""
         measured = (number(pair.tempo), number(pair.distance, 3), score)
-        table.add_row(str(pair.index), _times(pair.reference), _times(pair.take), *measured, drawn + note)
+        table.add_row(str(pair.index), str(pair.reference), str(pair.take), *measured, drawn + note)
     out = console()
     out.print(f"[bold]{shown(result.take.name)}[/] against [bold]{shown(result.reference.name)}[/]", soft_wrap=True)
     out.print(table)
     for span in result.extra:
-        out.print(f"[yellow]extra[/] in the take: {_times(span)}")
+        out.print(f"[yellow]extra[/] in the take: {span}")
     for index, span in result.repeated:
-        out.print(f"[yellow]repeated[/] in the take: chunk {index} at {_times(span)}")
+        out.print(f"[yellow]repeated[/] in the take: chunk {index} at {span}")
     out.print(_overall(result), soft_wrap=True)
     if result.spread:
         out.print(_place(result.spread), soft_wrap=True)
@@ -92,10 +79,6 @@ def print_table(result: Comparison) -> None:
 def is_doubtful(pair: ChunkPair) -> bool:
     """Tell whether what stands in a chunk's place more likely is another text."""
     return pair.take is not None and pair.score is not None and pair.score.same_text < 0.5
-
-
-def _times(span: Span) -> str:
-    return f"{span.start_s:.2f} – {span.end_s:.2f}"
 
 
 def _overall(result: Comparison) -> str:
