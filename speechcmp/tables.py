@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,24 +38,17 @@ def finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def import_parquet() -> Any:  # noqa: ANN401 - pyarrow has no annotations
-    """Import pyarrow.parquet.
-
-    Raises
-    ------
-    DependencyError
-        It is not installed.
-    """
-    try:
-        import pyarrow.parquet  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise DependencyError(
-            "Parquet needs pyarrow, which is not installed; pip install 'speechcmp[parquet]'"
-        ) from error
-    return pyarrow.parquet
+    """Import pyarrow.parquet; raises as `_import_extra`."""
+    return _import_extra("pyarrow.parquet", "Parquet", "parquet")
 
 
 def import_pandas() -> Any:  # noqa: ANN401 - pandas is no dependency
-    """Import pandas.
+    """Import pandas; raises as `_import_extra`."""
+    return _import_extra("pandas", "to_frame", "frames")
+
+
+def _import_extra(module: str, what: str, extra: str) -> Any:  # noqa: ANN401
+    """Import what is only needed for `what`.
 
     Raises
     ------
@@ -62,12 +56,12 @@ def import_pandas() -> Any:  # noqa: ANN401 - pandas is no dependency
         It is not installed.
     """
     try:
-        import pandas  # noqa: PLC0415, ICN001 - an extra
+        return import_module(module)
     except ImportError as error:
+        package = module.partition(".")[0]
         raise DependencyError(
-            "to_frame needs pandas, which is not installed; pip install 'speechcmp[frames]'"
+            f"{what} needs {package}, which is not installed; pip install 'speechcmp[{extra}]'"
         ) from error
-    return pandas
 
 
 def shown_number(value: float | None, decimals: int) -> str:

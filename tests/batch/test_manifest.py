@@ -1,6 +1,7 @@
 """Manifests: every format gives the same rows, and what is wrong is named with its line."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,8 @@ def test_parquet(tmp_path: Path) -> None:
 
 
 def test_parquet_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
     (tmp_path / "m.parquet").write_bytes(b"")
     with pytest.raises(DependencyError, match=r"pip install 'speechcmp\[parquet\]'"):
         open_manifest(tmp_path / "m.parquet")

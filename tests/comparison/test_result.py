@@ -1,8 +1,7 @@
 """What a comparison shows of itself: one line, a table for notebooks, a frame."""
 
-import builtins
+import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -54,13 +53,6 @@ def test_a_matrix_is_shown_whole(samples: Path) -> None:
 
 
 def test_without_pandas_the_remedy_is_told(result: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *arguments: Any, **named: Any) -> Any:
-        if name == "pandas":
-            raise ImportError(name)
-        return real(name, *arguments, **named)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(DependencyError, match=r"pip install 'speechcmp\[frames\]'"):
         result.to_frame()
