@@ -194,7 +194,8 @@ def _open_known(file: AudioFile, n_bytes: int) -> AudioFile:
                 sound.subtype,
                 file.data,
             )
-    except (soundfile.LibsndfileError, RuntimeError, ArithmeticError, ValueError) as error:
+    # A TypeError: soundfile goes by the name .raw, where it opens by name, and asks for a sample rate.
+    except (soundfile.LibsndfileError, RuntimeError, ArithmeticError, ValueError, TypeError) as error:
         return _check(_open_with_ffmpeg(file, n_bytes, error))
     if not opened.n_frames:
         with_length = _with_length(file, n_bytes)

@@ -30,6 +30,7 @@ from speechcmp.audio.recording import (
     mix_down,
     normalize,
     resample,
+    save_pcm,
     to_recording,
     was_saved_here,
 )
@@ -486,3 +487,32 @@ def test_recordings_show_themselves_in_one_line(speech: Path) -> None:
     assert repr(load_recording(speech, name="a")) == "Recording('a', 1.00 s, 16000 Hz, mono)"
     assert repr(open_audio(speech, name="b")) == "AudioFile('b', 1.00 s, 16000 Hz, mono)"
     assert repr(Recording.from_array(np.zeros((80, 2)), 8000)) == "Recording('recording', 0.01 s, 8000 Hz, 2 channels)"
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_by_name_where_descriptors_do_not_do(
+    speech: Path, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows: its libsndfile knows no descriptor of Python's."""
+    by = []
+    sound_file = soundfile.SoundFile
+
+    def spied(place: Any, *words: Any, **named: Any) -> Any:
+        by.append(type(place))
+        return sound_file(place, *words, **named)
+
+    expected = load_recording(speech).samples
+    monkeypatch.setattr("speechcmp.audio.decode._TAKES_DESCRIPTORS", False)
+    monkeypatch.setattr(soundfile, "SoundFile", spied)
+    copy = tmp_path / f"é{suffix}"
+    save_pcm(copy, open_audio(speech))
+    assert np.array_equal(load_recording(copy).samples, expected)
+    assert set(by) == {str}
+
+
+def test_a_name_that_says_raw_is_no_bug_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("speechcmp.audio.decode._TAKES_DESCRIPTORS", False)
+    path = tmp_path / "take.raw"
+    path.write_bytes(b"neither a header nor a sample rate")
+    with pytest.raises(AudioError, match=r"take\.raw: not audio"):
+        open_audio(path)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,47 @@ def test_a_rewrite_that_fails_changes_nothing(opened: Open) -> None:
     assert content(opened(resume=True)) == [record(number) for number in range(4)]
 
 
+def open_names() -> set[str]:
+    found = set()
+    for fd in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the folder that is being read is among them
+            found.add(str(fd.readlink()))
+    return found
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"], indirect=True)
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no list of open files")
+@pytest.mark.parametrize("refused", [False, True])
+def test_rewritten_where_open_files_are_not_replaced(
+    opened: Open, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, which refuses that also where it is another program that has the file open."""
+    replace = Path.replace
+
+    def strict(self: Path, target: Path) -> Path:
+        if refused or {str(self), str(target)} & open_names():
+            raise PermissionError(13, "in use")
+        return replace(self, target)
+
+    fill(opened(), range(3))
+    monkeypatch.setattr(Path, "replace", strict)
+    monkeypatch.setattr("speechcmp.batch.result_file._REPLACES_OPEN_FILES", False)
+    results = opened(resume=True)
+    if refused:
+        with pytest.raises(SpeechcmpError, match="in use"):
+            results.rewrite([record(7)], keep_old=False)
+    else:
+        results.rewrite([record(7)], keep_old=False)
+    with pytest.raises(SpeechcmpError, match="another run is writing it"):
+        opened(resume=True)
+    added = results.append(record(8))
+    assert results.read(added) == record(8)
+    results.close()
+    there = [record(number) for number in range(3)] if refused else [record(7)]
+    assert content(opened(resume=True)) == [*there, record(8)]
+    assert not [path for path in results.path.parent.iterdir() if path.name.startswith(".")]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"], indirect=True)
 def test_another_column(opened: Open) -> None:
     fill(opened(), range(2))
@@ -219,7 +261,6 @@ def test_files_of_others_are_left_alone(opened: Open, tmp_path: Path, suffix: st
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"], indirect=True)
-@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
 def test_one_run_at_a_time(opened: Open) -> None:
     results = opened()
     results.append(record(0))
