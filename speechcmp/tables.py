@@ -88,7 +88,7 @@ def text_encoding(path: Path) -> str:
         return "utf-16" if file.read(2) in _UTF16_MARKS else "utf-8-sig"
 
 
-def read_csv(path: Path, check_header: CheckHeader, *, delimiter: str | None = None) -> Rows:
+def read_csv(path: Path, check_header: CheckHeader, *, delimiter: str | None = None, skip_blank: bool = False) -> Rows:
     """Read rows of text under one header.
 
     Parameters
@@ -99,6 +99,8 @@ def read_csv(path: Path, check_header: CheckHeader, *, delimiter: str | None = N
         Given where the header stands and the columns' names, without spaces around; raises what is wrong with them.
     delimiter : str, optional
         By default the comma, the semicolon or the tab, whichever cuts the header into most columns.
+    skip_blank : bool
+        Pass over rows of blank fields, which spreadsheets leave; empty lines are passed over anyway.
 
     Raises
     ------
@@ -110,15 +112,16 @@ def read_csv(path: Path, check_header: CheckHeader, *, delimiter: str | None = N
     try:
         encoding = text_encoding(path)
         with path.open(encoding=encoding, newline="") as file:
-            delimiter = delimiter or _delimiter(file.readline())
+            delimiter = delimiter or _delimiter(next((text for text in file if text.strip()), ""))
             file.seek(0)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             header: list[str] = []
             for fields in reader:
                 where = f"{path}: line {line}"
-                if fields and not header:
+                told = any(map(str.strip, fields)) if skip_blank else bool(fields)
+                if told and not header:
                     header = _header(where, fields, check_header)
-                elif fields:
+                elif told:
                     yield f"line {line}", _row(where, header, fields)
                 line = reader.line_num + 1
     except csv.Error as error:
@@ -126,7 +129,11 @@ def read_csv(path: Path, check_header: CheckHeader, *, delimiter: str | None = N
     except UnicodeDecodeError as error:
         raise _encoding_error(path, error) from error
     except OSError as error:
-        raise ParameterError(f"{path}: can't be read ({error.strerror}); check the path") from error
+        raise _unreadable_error(path, error) from error
+
+
+def _unreadable_error(path: Path, error: OSError) -> ParameterError:
+    return ParameterError(f"{path}: can't be read ({error.strerror}); check the path")
 
 
 def _delimiter(head: str) -> str:
@@ -184,6 +191,8 @@ def read_jsonl(path: Path) -> Rows:
                     yield f"line {line}", _object(f"{path}: line {line}", text)
     except UnicodeDecodeError as error:
         raise _encoding_error(path, error) from error
+    except OSError as error:
+        raise _unreadable_error(path, error) from error
 
 
 def _object(where: str, text: str) -> dict[str, Any]:
@@ -243,14 +252,15 @@ def read_parquet(path: Path) -> Rows:
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
                 for cells in batch.to_pylist():
                     row += 1
-                    yield f"row {row}", {name: _without_nan(value) for name, value in cells.items()}
+                    yield f"row {row}", {name: without_nan(value) for name, value in cells.items()}
     except (ArrowException, OSError) as error:
         raise ParameterError(f"{path}: no Parquet file, or broken ({error}); write it again") from error
 
 
-def _without_nan(value: Any) -> Any:  # noqa: ANN401 - any cell
+def without_nan(value: Any) -> Any:  # noqa: ANN401 - any cell
+    """Write what is no number as None, as everywhere in results."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {name: _without_nan(item) for name, item in value.items()}
-    return [_without_nan(item) for item in value] if isinstance(value, list) else value
+        return {name: without_nan(item) for name, item in value.items()}
+    return [without_nan(item) for item in value] if isinstance(value, list) else value

@@ -1,5 +1,6 @@
 """What is to be compared with what: CSV, TSV, JSONL or Parquet, read lazily and as often as needed."""
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 
 from speechcmp.audio.url import is_url, to_path
 from speechcmp.errors import ParameterError
-from speechcmp.tables import Cells, Rows, import_parquet, read_csv, read_jsonl, read_parquet
+from speechcmp.tables import Cells, Rows, import_parquet, read_csv, read_jsonl, read_parquet, without_nan
 
 Pair = tuple[str | os.PathLike[str], str | os.PathLike[str]] | Mapping[str, Any]
 
@@ -129,17 +130,37 @@ def manifest_of(pairs: Iterable[Pair]) -> Manifest:
     Raises
     ------
     ParameterError
-        When it is read: a pair lacks a side, or a key has the name of a result's field.
+        A pair is none, or a value can't be written as JSON; when it is read: a pair lacks a side, or a key has the name
+        of a result's field.
     """
-    rows = [pair if isinstance(pair, Mapping) else dict(zip(SIDES, pair, strict=True)) for pair in pairs]
-    named = [
-        {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in row.items()}
-        for row in rows
-    ]
+    if isinstance(pairs, str | os.PathLike):
+        raise ParameterError(f"pairs: {os.fspath(pairs)!r:.60} is one path; open_manifest reads a manifest from a file")
+    named = [_words_of(f"pairs: pair {number}", pair) for number, pair in enumerate(pairs, start=1)]
     folder = Path.cwd()
     return Manifest(
         "pairs", lambda: _rows("pairs", folder, ((f"pair {k}", cells) for k, cells in enumerate(named, start=1)))
     )
+
+
+def _words_of(where: str, pair: Pair) -> dict[str, Any]:
+    """Return a pair's words by name, as lines of results can say them."""
+    if isinstance(pair, Mapping):
+        words = dict(pair)
+    elif isinstance(pair, tuple | list) and len(pair) == len(SIDES):
+        words = dict(zip(SIDES, pair, strict=True))
+    else:
+        raise ParameterError(f"{where}: is {pair!r:.60}; give (reference, take), or a mapping with these keys")
+    if not all(isinstance(name, str) for name in words):
+        raise ParameterError(f"{where}: keys must be text, given {list(words)!r:.60}; rename them")
+    words = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in words.items()}
+    cells: dict[str, Any] = without_nan(words)
+    try:
+        json.dumps(cells, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ParameterError(
+            f"{where}: has a value that JSON has no word for ({error}); give text or numbers"
+        ) from error
+    return cells
 
 
 def pair_with(reference: str, takes: Iterable[str]) -> Manifest:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import chain, count
@@ -16,6 +17,7 @@ from speechcmp.tables import import_parquet
 
 FAILURE_SCHEMA = "speechcmp.failure/1"
 _PARQUET_ROWS = 1024
+_KEY = re.compile("[0-9a-f]{40}")  # see `speechcmp.batch.worker.content_key`
 
 Check = Callable[[Record], bool]
 
@@ -81,14 +83,14 @@ def _json_entries(path: Path, checks: Mapping[str, Check], what: str) -> Iterato
     begins = [f'{{"schema": "{schema}", '.encode() for schema in checks]
     try:
         with path.open("rb") as file:
-            first = file.readline()
+            first_number, first = next(((k, line) for k, line in enumerate(file, start=1) if line.strip()), (1, b""))
             if first and COMPARISON_SCHEMA in checks and not isinstance(_parsed(first), dict):
                 whole = _parsed(first + file.read())
                 items = whole if isinstance(whole, list) else [whole]
                 found = ((f"item {number}", item, False) for number, item in enumerate(items, start=1))
             else:
-                lines = enumerate(chain([first] if first else [], file), start=1)
-                found = ((f"line {number}", _parsed(line), not line.endswith(b"\n")) for number, line in lines)
+                lines = enumerate(chain([first], file), start=first_number)
+                found = ((f"line {k}", _parsed(line), not line.endswith(b"\n")) for k, line in lines if line.strip())
             begun = not first.endswith(b"\n") and any(begin[: len(first)] == first[: len(begin)] for begin in begins)
             yield from _checked(path, found, checks, what, begun=begun)
     except OSError as error:
@@ -126,8 +128,11 @@ def _csv_entries(path: Path, check: Check, what: str) -> Iterator[Entry]:
             _learn(path, lines, header, what)
             number = 1 + header.count(b"\n")
             for line in records:
+                record = _attempted(partial(lines.decode, line), check)
                 torn = not line.endswith(b"\n")
-                yield Entry(f"line {number}", None if torn else _attempted(partial(lines.decode, line), check), torn)
+                # The key comes last: where it is whole, so is the record, and only its line's end is missing.
+                whole = not torn or (record is not None and _KEY.fullmatch(str(record["key"])) is not None)
+                yield Entry(f"line {number}", record if whole else None, torn)
                 number += line.count(b"\n")
     except OSError as error:
         raise ParameterError(f"{path}: can't be read ({error.strerror}); name {what}") from error

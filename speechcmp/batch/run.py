@@ -12,8 +12,8 @@ import functools
 import os
 import uuid
 from array import array
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,7 +100,7 @@ class Batch:
         *,
         stopped: Callable[[], bool] = lambda: False,
         looked: Callable[[int], None] = lambda _: None,
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         """Score what is missing.
 
         Parameters
@@ -220,7 +220,8 @@ def compare_pairs(
 ) -> Iterator[Outcome]:
     """Compare many takes with their references, as ``speechcmp batch`` does, and yield what is found.
 
-    Bad files do not end it; what was found before it is left, by an error or a ``break``, is kept in `out`.
+    Bad files do not end it. Where it is left before its end, by an error or a ``break``, what was found is kept in
+    `out`; what workers have in hand then is waited for, and dropped.
 
     Parameters
     ----------
@@ -242,11 +243,11 @@ def compare_pairs(
     flag_copies : bool
         Say in each record's ``copy`` of what the take is a copy, of its reference or an earlier take.
 
-    Yields
-    ------
-    Known, Scored or Failure
-        One a pair. ``record`` of the first two has ``id``, ``reference``, ``take``, the pair's other words,
-        ``overall``, ``chunks`` and ``key``; a failure has ``file`` and ``reason``.
+    Returns
+    -------
+    iterator of Known, Scored or Failure
+        One a pair, as soon as it is known. ``record`` of the first two has ``id``, ``reference``, ``take``, the
+        pair's other words, ``overall``, ``chunks`` and ``key``; a failure has ``file`` and ``reason``.
 
     Raises
     ------
@@ -262,20 +263,56 @@ def compare_pairs(
     manifest = pairs if isinstance(pairs, Manifest) else manifest_of(pairs)
     checked = manifest.check()
     brief = replace(params or CompareParams(), details="scores")
+
+    def outcomes() -> Iterator[Outcome]:
+        with ExitStack() as stack:
+            workers = stack.enter_context(Workers(min(n_jobs or os.cpu_count() or 1, checked.n_rows)))
+            files = open_files(out, failures, checked.carried, copies=flag_copies, resume=resume)
+            results, failed = stack.enter_context(files)
+            batch = Batch(manifest, results, params=brief, ordered=ordered, copies=flag_copies)
+            # Closed before the files that it writes to, also where nobody wants the rest.
+            for outcome in stack.enter_context(closing(batch.run(workers))):
+                if isinstance(outcome, Failure):
+                    failed.add(outcome)
+                yield outcome
+
+    return outcomes()
+
+
+@contextmanager
+def open_files(
+    out: str | os.PathLike[str] | None,
+    failures: str | os.PathLike[str] | None,
+    carried: Sequence[str],
+    *,
+    copies: bool,
+    resume: bool,
+) -> Iterator[tuple[ResultFile | None, FailureFile]]:
+    """Open what a batch writes to, and close it at the end.
+
+    Parameters
+    ----------
+    out : path or None
+        Where records go; None: nowhere.
+    failures : path or None
+        Where failures go; None: beside `out`.
+    carried, copies, resume
+        See `open_results`.
+
+    Raises
+    ------
+    ParameterError, SpeechcmpError
+        As `open_results` and `FailureFile`; also where both are one file.
+    """
     noted = Path(failures) if failures else failures_beside(Path(out)) if out else None
+    if out is not None and noted is not None and Path(out).resolve() == noted.resolve():
+        raise ParameterError(f"failures {noted}: is the results file, too; give it another name")
     with ExitStack() as stack:
-        workers = stack.enter_context(Workers(min(n_jobs or os.cpu_count() or 1, checked.n_rows)))
         results = None
         if out is not None:
-            columns = {"carried": checked.carried, "overall": OVERALL_FIELDS}
-            results = open_results(out, **columns, copies=flag_copies, resume=resume)
+            results = open_results(out, carried=carried, overall=OVERALL_FIELDS, copies=copies, resume=resume)
             stack.callback(results.close)
-        failed = stack.enter_context(FailureFile(noted))
-        batch = Batch(manifest, results, params=brief, ordered=ordered, copies=flag_copies)
-        for outcome in batch.run(workers):
-            if isinstance(outcome, Failure):
-                failed.add(outcome)
-            yield outcome
+        yield results, stack.enter_context(FailureFile(noted))
 
 
 def _found(positions: "array[int]") -> NDArray[np.int64]:

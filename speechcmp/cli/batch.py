@@ -91,11 +91,8 @@ def batch(
     split: "SplitParams",
 ) -> int:
     """Compare many takes with their references; goes on past bad files, and resumes after a kill."""
-    from speechcmp.batch.failures import FailureFile, failures_beside
-    from speechcmp.batch.result_file import open_results
-    from speechcmp.batch.run import Batch
+    from speechcmp.batch.run import Batch, open_files
     from speechcmp.comparison.compare import CompareParams
-    from speechcmp.comparison.serialize import OVERALL_FIELDS
     from speechcmp.scoring.model import load_model
 
     rows = _manifest(manifest, reference, takes, recursive=recursive)
@@ -108,17 +105,11 @@ def batch(
         raise ParameterError(f"--by: no column {by!r}; choose one of reference, take, {', '.join(checked.carried)}")
     model = load_model(calibration) if calibration else None
     params = CompareParams(recipe, match, dtw, band, split, details="scores", model=model)
-    _check_files(out, failures)
     n_rows = min(checked.n_rows, limit or checked.n_rows)
-    with contextlib.ExitStack() as open_files:
-        workers = open_files.enter_context(_workers(context, dask, jobs, n_rows))
-        results = None
-        if out is not None:
-            results = open_results(
-                out, carried=checked.carried, overall=OVERALL_FIELDS, copies=flag_copies, resume=resume
-            )
-            open_files.callback(results.close)
-        noted = open_files.enter_context(FailureFile(failures or (failures_beside(out) if out else None)))
+    with contextlib.ExitStack() as stack:
+        workers = stack.enter_context(_workers(context, dask, jobs, n_rows))
+        files = open_files(out, failures, checked.carried, copies=flag_copies, resume=resume)
+        results, noted = stack.enter_context(files)
         work = Batch(rows, results, params=params, limit=limit, ordered=not unordered, copies=flag_copies)
         run = _Run(work, noted, n_rows, max_failures, by, prints=out is None)
         stopped = run.go(workers)
@@ -163,11 +154,6 @@ def _workers(context: typer.Context, dask: str | None, jobs: int | None, n_rows:
 def _is_flag(context: typer.Context, option: str) -> bool:
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
-
-
-def _check_files(out: Path | None, failures: Path | None) -> None:
-    if out is not None and failures is not None and out.resolve() == failures.resolve():
-        raise ParameterError(f"--failures {failures}: is the results file, too; give it another name")
 
 
 class _Run:

@@ -56,6 +56,7 @@ def compare_among(
     AudioError
         A recording is silent, or has no speech that stands out from its noise.
     """
+    _check_several(references)
     params = params or CompareParams()
     brief = replace(params, details="scores")
     readings, placed = [_prepared(one, params) for one in references], _prepared(take, params)
@@ -105,11 +106,15 @@ def score_references(
     ParameterError, AudioError
         As `place_in_spread`.
     """
-    if len(references) < 2:
-        raise ParameterError(f"{len(references)} reference: no spread; give at least two readings of the text")
+    _check_several(references)
     params = _brief(params)
     readings = [_prepared(one, params) for one in references]
     return tuple(tuple(None if a is b else _score(a, b, params) for b in readings) for a in readings)
+
+
+def _check_several(references: Sequence[Recording | Prepared]) -> None:
+    if len(references) < 2:
+        raise ParameterError(f"{len(references)} reference: no spread; give at least two readings of the text")
 
 
 def _brief(params: CompareParams | None) -> CompareParams:

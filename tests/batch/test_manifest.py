@@ -228,3 +228,13 @@ def test_no_manifest(tmp_path: Path) -> None:
         open_manifest(tmp_path / "m.csv")
     with pytest.raises(ParameterError, match=r"m\.xlsx: a manifest is \.csv"):
         open_manifest(tmp_path / "m.xlsx")
+
+
+def test_the_delimiter_is_found_below_an_empty_line(tmp_path: Path) -> None:
+    (row,) = written(tmp_path / "m.csv", "\nreference;take;note\nr.wav;a.wav;1,5\n")
+    assert (row.reference, row.take, row.carried) == ("r.wav", "a.wav", {"note": "1,5"})
+
+
+def test_blank_rows_of_a_manifest_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="line 2: reference is ''"):
+        list(written(tmp_path / "m.csv", "reference,take\n,\nr.wav,a.wav\n"))

@@ -1,5 +1,6 @@
 """Batches: every row once, in order, whatever files and workers do; a resumed run does what is missing."""
 
+import math
 import sys
 import threading
 from collections import Counter
@@ -566,12 +567,39 @@ def test_pairs_are_resumed(folder: Path, tmp_path: Path, suffix: str) -> None:
     [
         ([], {}, "pairs: no rows"),
         ([("a.wav", "b.wav")], {"n_jobs": 0}, "n_jobs: 0 is too few"),
+        ([("a.wav",)], {}, r"pairs: pair 1: is \('a.wav',\); give \(reference, take\)"),
+        ([("a.wav", "b.wav"), ("a", "b", "c")], {}, "pairs: pair 2: is"),
+        (["ab"], {}, "pairs: pair 1: is 'ab'"),
+        ([None], {}, "pairs: pair 1: is None"),
+        ("m.csv", {}, "is one path; open_manifest reads a manifest"),
+        ([{"reference": "a.wav", "take": "b.wav", 3: 1}], {}, "pairs: pair 1: keys must be text"),
+        (
+            [{"reference": "a.wav", "take": "b.wav", "x": {1, 2}}],
+            {},
+            "pairs: pair 1: has a value that JSON has no word for",
+        ),
         ([("a.wav", "b.wav")], {"resume": True}, "resume: needs the results"),
         ([{"reference": "a.wav"}], {}, "pairs: pair 1: no column 'take'"),
         ([("a.wav", "b.wav"), ("a.wav", "")], {}, "pairs: pair 2: take is ''"),
         ([{"reference": "a.wav", "take": "b.wav", "key": 1}], {}, "'key' has the name of a result's field"),
     ],
 )
-def test_pairs_that_cannot_be_are_named(pairs: list[Any], options: dict[str, Any], message: str) -> None:
+def test_pairs_that_cannot_be_are_named_at_once(pairs: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        list(compare_pairs(pairs, **options))
+        compare_pairs(pairs, **options)
+
+
+def test_what_is_no_number_is_carried_as_none(folder: Path, tmp_path: Path) -> None:
+    pair = {"reference": folder / "r0.wav", "take": folder / "t0.wav", "age": math.nan}
+    (found,) = compare_pairs([pair], out=tmp_path / "r.jsonl", n_jobs=1)
+    assert isinstance(found, Scored)
+    assert found.record["age"] is None
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_results_are_not_taken_for_failures(folder: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"r.{suffix}"
+    pairs = [(folder / "r0.wav", folder / "t0.wav")]
+    with pytest.raises(ParameterError, match="is the results file, too"):
+        list(compare_pairs(pairs, out=out, failures=tmp_path / "." / out.name, n_jobs=1))
+    assert not out.exists()

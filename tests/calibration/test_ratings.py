@@ -186,6 +186,35 @@ def test_ratings_that_can_not_be_read_are_named(tmp_path: Path) -> None:
         read_ratings(tmp_path / "none.csv")
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_last_record_without_the_end_of_its_line_counts(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"results.{suffix}"
+    file = open_results(path, carried=("speaker",), overall=OVERALL_FIELDS)
+    for number in range(3):
+        file.append(record(number))
+    file.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    assert [one.id for one in read_results(path)] == ["0", "1", "2"]
+    path.write_bytes(whole[:-2])  # now the key, or the object, is torn
+    assert [one.id for one in read_results(path)] == ["0", "1"]
+
+
+def test_blank_lines_between_results_are_passed_over(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "results.jsonl", *map(record, range(3)))
+    path.write_text("\n" + path.read_text().replace("\n", "\n\n") + " \n", encoding="utf-8")
+    assert [(one.where.rpartition(": ")[2], one.id) for one in read_results(path)] == [
+        ("line 2", "0"),
+        ("line 4", "1"),
+        ("line 6", "2"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["\nid;rating\n1;50\n", ";\nid;rating\n;\n1;50\n \n", "id,rating\n,,\n \n1,50\n,\n"])
+def test_blank_rows_of_a_spreadsheet_are_passed_over(tmp_path: Path, text: str) -> None:
+    assert [(one.key, one.value) for one in read_ratings(ratings_file(tmp_path, text)).ratings] == [("1", 50.0)]
+
+
 def test_the_delimiter_is_what_cuts_the_header_into_most_columns(tmp_path: Path) -> None:
     path = tmp_path / "mixed.csv"
     path.write_text("id;take,name;rating\n1;a.wav;4,5\n", encoding="utf-8")

@@ -13,10 +13,10 @@ from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
 from speechcmp.audio.recording import load_recording
-from speechcmp.comparison import align, result as findings
+from speechcmp.comparison import align, result
 from speechcmp.comparison.align import Alignment, AlignParams, FrameRange, Track, align_chunks
 from speechcmp.comparison.compare import CompareParams, compare_prepared, prepare
-from speechcmp.dtw import segmental as warping
+from speechcmp.dtw import segmental
 from speechcmp.errors import ParameterError
 
 N_DIMS = 12
@@ -213,7 +213,7 @@ def test_coarse_to_fine_places_as_the_whole_does(monkeypatch: pytest.MonkeyPatch
     whole = align_chunks(reference, take)
     assert [match.index for match in whole.matches if match.status == "missing"] == [9, 30]
     monkeypatch.setattr(align, "_LONG_CELLS", 0)
-    monkeypatch.setattr(warping, "_REACH_FRAMES", 600)
+    monkeypatch.setattr(segmental, "_REACH_FRAMES", 600)
     assert align_chunks(reference, take) == whole
 
 
@@ -322,7 +322,7 @@ def sentence_of(chunk: Span, sentences: list[dict[str, Any]]) -> dict[str, Any] 
     return inside[0] if len(inside) == 1 and sum(part > 0.05 for part in shares) == 1 else None
 
 
-def milliseconds(stretch: findings.Span) -> Span:
+def milliseconds(stretch: result.Span) -> Span:
     return round(1000 * stretch.start_s), round(1000 * stretch.end_s)
 
 

@@ -121,3 +121,8 @@ def test_a_reference_of_another_text_is_named(samples: Path) -> None:
     assert result.spread is not None
     assert result.spread.take_scores[0] == pytest.approx(result.score.value if result.score else None)
     assert any("reading 5: scores" in text and "is it the same text?" in text for text in result.warnings)
+
+
+def test_one_reference_is_no_spread() -> None:
+    with pytest.raises(ParameterError, match="1 reference: no spread"):
+        compare_among([reading(1)], reading(2), among=((None,),))
