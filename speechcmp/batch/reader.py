@@ -101,8 +101,8 @@ def _checked(
     path: Path, found: Iterator[tuple[str, object, bool]], checks: Mapping[str, Check], what: str, *, begun: bool
 ) -> Iterator[Entry]:
     for number, (where, item, torn) in enumerate(found):
-        schema = item.pop("schema", None) if isinstance(item, dict) else None
-        if isinstance(item, dict) and isinstance(schema, str) and schema in checks and checks[schema](item):
+        schema = str(item.pop("schema", "")) if isinstance(item, dict) else ""  # hostile files have lists there
+        if isinstance(item, dict) and schema in checks and checks[schema](item):
             yield Entry(where, item)
             continue
         if not number and not begun and schema not in checks:

@@ -223,7 +223,7 @@ def _parse(text: str, name: str) -> ScoreModel:
         low, high = data["error"]
         parts: dict[str, Any] = {**curves, "error": (low, high), "fitted": dict(data["fitted"])}
         return ScoreModel(Gate(**data["gate"]), **parts)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else error
         raise ParameterError(f"{name}: no score model ({reason}); speechcmp calibrate -o makes one") from error
 

@@ -87,6 +87,8 @@ def test_what_compare_prints_is_read(tmp_path: Path, *, as_lines: bool) -> None:
         ('{"schema": "speechcmp.split/1"}', "holds something else than results of a batch or of compare"),
         ('{"a": 1}\n{"b"', "holds something else"),
         ("3", "holds something else"),
+        ('{"schema": ["speechcmp.batch/1"]}\n', "holds something else"),
+        ('{"schema": {"a": 1}}\n', "holds something else"),
         ('{"schema": "speechcmp.batch/1", "take": 3}', "line 1: take is 3, no name"),
         (json.dumps({"schema": "speechcmp.batch/1", **record(0, chunks=[])}), "line 1: chunks: there are none"),
     ],

@@ -104,6 +104,7 @@ def broken(**changes: Any) -> str:
     [
         ("{", "no score model"),
         ("[]", "no score model"),
+        ("[" * 50_000, "no score model"),
         (broken(schema="other/1"), "schema is not"),
         (broken(schema=None), "lacks 'schema'"),
         (broken(gate=None), "lacks 'gate'"),
