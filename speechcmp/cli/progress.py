@@ -73,8 +73,6 @@ class BatchProgress:
 
     def look(self, n_rows: int) -> None:
         """Show how many rows have been searched for copies, if it is time to."""
-        from speechcmp.cli.output import tell
-
         now = self._started_at = time.monotonic()
         if now - self._shown_at < (_EVERY_ON_TERMINAL_S if self._bar else _EVERY_S):
             return
@@ -82,12 +80,10 @@ class BatchProgress:
         if self._bar is not None:
             self._bar.update(self._task, completed=n_rows, rate="looking for copies")
         else:
-            tell(f"looked for copies in {n_rows:,} of {self._n_rows:,} rows")
+            _tell(f"looked for copies in {n_rows:,} of {self._n_rows:,} rows")
 
     def show(self, n_done: int, n_failed: int, n_known: int) -> None:
         """Show how far it is, if it is time to; `n_known` rows cost nothing."""
-        from speechcmp.cli.output import tell
-
         now = time.monotonic()
         if now - self._shown_at < (_EVERY_ON_TERMINAL_S if self._bar else _EVERY_S):
             return
@@ -99,7 +95,13 @@ class BatchProgress:
             return
         left = f", {_duration((self._n_rows - n_done) / rate)} left" if rate else ""
         text = f"{n_done:,} of {self._n_rows:,} rows, {rate:,.1f} rows/s{left}, {n_failed:,} failed"
-        tell(text)
+        _tell(text)
+
+
+def _tell(text: str) -> None:
+    from speechcmp.cli.output import tell
+
+    tell(text)
 
 
 def _duration(seconds: float) -> str:
