@@ -30,18 +30,18 @@ from speechcmp.dtw.warp import dtw_path
 from speechcmp.features.mfcc import Features
 from speechcmp.scoring import impostors as measuring
 from speechcmp.scoring.impostors import Measures
-from speechcmp.scoring.model import Curve, Gate, ScoreModel, TakeMeasures, score
+from speechcmp.scoring.model import Curve, ScoreModel, TakeMeasures, TextVerifier, score
 
 VOICES = ("joe", "slt")
 KINDS = ("any", "duration", "speed")
 STRICT_SHARE = 0.965  # leaves the 95 % a margin on other recordings
 FLUENT = 60.0  # of 100
-SHIFTS = (1.5, 0.75, 0.0, -0.75, -1.5, -3.0, -4.0)  # of the gate's offset
-OWN_TIMES = 8  # there are few: without weight the gate trusts the distance, which one voice keeps small
+SHIFTS = (1.5, 0.75, 0.0, -0.75, -1.5, -3.0, -4.0)  # of the verifier's offset
+OWN_TIMES = 8  # there are few: without weight the verifier trusts the distance, which one voice keeps small
 Floats = NDArray[np.float64]
 # Half an octave slower is common among learners; the voices' distance never falls below 0.4 of chance.
 START = ScoreModel(
-    gate=Gate(0.0, 0.0, 0.0),
+    verifier=TextVerifier(0.0, 0.0, 0.0),
     sound=Curve((0.2, 0.55), (0.0, 0.0)),
     timing=Curve((0.0, 0.5), (0.0, 0.0)),
     pauses=Curve((0.0,), (0.0,)),
@@ -111,7 +111,7 @@ def speech_of(path: Path) -> tuple[Features, float]:
 
 
 def fit(data: Data, chosen: NDArray[np.bool_]) -> ScoreModel:
-    """Fit to the chosen readings: the gate needs the mapping for its strictness, the mapping the gate."""
+    """Fit to the chosen readings: the verifier needs the mapping for its strictness, the mapping the verifier."""
     indexes = np.flatnonzero(chosen)
 
     def pick(*kinds: str) -> list[TakeMeasures]:
@@ -120,22 +120,22 @@ def fit(data: Data, chosen: NDArray[np.bool_]) -> ScoreModel:
 
     right, ratings = pick("right"), data.ratings[indexes].tolist() * len(VOICES)
     rated = Examples(tuple(right), tuple(data.speakers[indexes].tolist() * len(VOICES)), tuple(ratings))
-    model = replace(START, gate=Gate(9.0, 0.0, 0.0))
+    model = replace(START, verifier=TextVerifier(9.0, 0.0, 0.0))
     for _ in range(3):
         model = calibration.calibrate(rated, base=model, base_weight=0).model
         own = [TakeMeasures.of_chunk(data.own[int(k)]) for k in indexes if int(k) in data.own]
-        shape = calibration.fit_gate(right, pick(*KINDS) + own * OWN_TIMES, model).gate
+        shape = calibration.fit_verifier(right, pick(*KINDS) + own * OWN_TIMES, model).verifier
         speed = [data.measures["speed", voice][k] for voice in VOICES for k in indexes]
-        model = replace(model, gate=replace(shape, offset=strict_offset(shape, speed, model)))
+        model = replace(model, verifier=replace(shape, offset=strict_offset(shape, speed, model)))
     return model
 
 
-def strict_offset(gate: Gate, wrong: list[Measures], model: ScoreModel) -> float:
+def strict_offset(verifier: TextVerifier, wrong: list[Measures], model: ScoreModel) -> float:
     """Return the offset at which `STRICT_SHARE` of wrong texts read at the right speed score below 20."""
     low, high = -20.0, 40.0
     while high - low > 1e-3:
         middle = (low + high) / 2
-        tried = replace(model, gate=replace(gate, offset=middle))
+        tried = replace(model, verifier=replace(verifier, offset=middle))
         values = np.array([score(one, tried).value for one in wrong])
         low, high = (middle, high) if (values < 20).mean() > STRICT_SHARE else (low, middle)
     return round(low, 3)
@@ -218,13 +218,15 @@ def print_weights(data: Data) -> None:
 
 
 def print_curve(data: Data, models: list[ScoreModel], held_out: list[NDArray[np.bool_]]) -> None:
-    """Print what a stricter or laxer gate gains and loses."""
+    """Print what a stricter or laxer verifier gains and loses."""
     everyone, fluent = np.arange(data.n), data.ratings >= FLUENT
     names = [f"wrong_below_20_{kind}" for kind in ("speed", "duration", "any", "own")]
     names += ["score_pearson", "score_over_control", "score_partial", "mean_error"]
     print("| right below 20 | fluent |", " | ".join(names), "|")
     for shift in SHIFTS:
-        moved = [replace(model, gate=replace(model.gate, offset=model.gate.offset + shift)) for model in models]
+        moved = [
+            replace(model, verifier=replace(model.verifier, offset=model.verifier.offset + shift)) for model in models
+        ]
         values = predict(data, moved, held_out)
         of = figures(data, values)
         refused = np.mean([values["right", voice][fluent] < 20 for voice in VOICES])
@@ -238,7 +240,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the model, fitted to all readings, here")
     parser.add_argument("--weights", action="store_true", help="also print the weights of the coefficients")
     parser.add_argument("--samples", type=int, default=1000, help="of the bootstrap")
-    parser.add_argument("--curve", action="store_true", help="also print how figures change with the gate's offset")
+    parser.add_argument("--curve", action="store_true", help="also print how figures change with the verifier's offset")
     arguments = parser.parse_args()
     data = Data(arguments.data)
     if arguments.weights:
@@ -257,7 +259,7 @@ def main() -> None:
         "same sentences by two synthetic voices (piper joe, flite slt)",
         "measures": "speechcmp.scoring.impostors.measure_chunk: 40 mel bands, 16 kHz, 25/10 ms",
         "by": "benchmarks/fit_score.py",
-        "caution": "cross-validation covers the slopes and the gate; the constants of measure_chunk, knots, "
+        "caution": "cross-validation covers the slopes and the verifier; the constants of measure_chunk, knots, "
         "sharpness, strictness and weights of fit_score.py were chosen by comparing some 100 settings on "
         "these same readings, so expect less elsewhere",
         "n_readings": data.n,

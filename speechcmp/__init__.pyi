@@ -46,8 +46,8 @@ from .calibration.evaluate import (
 from .calibration.fit import (
     Calibrated as Calibrated,
     Examples as Examples,
-    GateFit as GateFit,
     RatingFit as RatingFit,
+    VerificationFit as VerificationFit,
     calibrate as calibrate,
 )
 from .comparison.compare import (

@@ -516,8 +516,8 @@ def save_pcm(path: Path, source: Recording | AudioFile, start: int = 0, stop: in
         partial.unlink(missing_ok=True)
 
 
-def _writing(place: int | str, source: Recording | AudioFile, options: dict[str, str]) -> soundfile.SoundFile:
-    file = soundfile.SoundFile(place, "w", source.sample_rate, source.channels, closefd=False, **options)
+def _writing(target: int | str, source: Recording | AudioFile, options: dict[str, str]) -> soundfile.SoundFile:
+    file = soundfile.SoundFile(target, "w", source.sample_rate, source.channels, closefd=False, **options)
     file.software = SOFTWARE
     return file
 

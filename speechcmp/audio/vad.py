@@ -140,10 +140,10 @@ def audible_frames(level_db: Floats, chunk: Floats, noise_floor_db: float) -> tu
 def _quantile(values: NDArray[np.float64], share: float) -> float:
     """Equals `np.quantile`, which takes longer than all the rest for a word."""
     ordered = np.sort(values)
-    place = share * (len(values) - 1)
-    below = int(place)
+    position = share * (len(values) - 1)
+    below = int(position)
     above = min(below + 1, len(values) - 1)
-    return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
+    return float(ordered[below] + (position - below) * (ordered[above] - ordered[below]))
 
 
 # ------------------------------------------------------------------------------- speech by the noise floor

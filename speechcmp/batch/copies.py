@@ -36,7 +36,7 @@ from speechcmp.parallel.processes import Workers
 _PRESET = Preset("sketch", '{"pairs": "one frame", "kept": "1/16"}')
 _KEPT = 16  # of 256
 _FEWEST_KEYS = 32  # of a word
-_MOST_A_KEY = 64  # places that have a key; more, as of a hum, and it says nothing
+_MOST_A_KEY = 64  # occurrences of a key; more, as of a hum, and it says nothing
 _REACH = 7  # landmarks of one frame that one is paired with
 _BLOCK_ROWS = 512
 _LEAST_VOTES = 2
@@ -47,7 +47,7 @@ _CACHE_BYTES = 4 << 20
 _SURE = (0.0, 1.0)  # offset and confidence of the same bytes
 
 Copies = dict[int, dict[str, Any]]
-Place = tuple[float, float]
+Sighting = tuple[float, float]
 Hashes = NDArray[np.uint8]
 Frames = NDArray[np.uint32]
 
@@ -58,7 +58,7 @@ class Sketch(NamedTuple):
     sha1: bytes
     keys: Hashes
     frames: Frames
-    in_reference: Place | None
+    in_reference: Sighting | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,14 +135,14 @@ def _confirmed(
 
     copies: Copies = {}
     confirm = functools.partial(confirm_rows, run=uuid.uuid4().hex)
-    for row, place in run_rows(pairs(), confirm, workers, lost=lambda _: None, stopped=stopped):
-        if place is not None and row.number not in copies:
-            copies[row.number] = _values("take", row.id, row.reference, place)
+    for row, sighting in run_rows(pairs(), confirm, workers, lost=lambda _: None, stopped=stopped):
+        if sighting is not None and row.number not in copies:
+            copies[row.number] = _values("take", row.id, row.reference, sighting)
     return copies
 
 
-def _values(of: str, row_id: str | None, path: str, place: Place) -> dict[str, Any]:
-    offset_s, confidence = place
+def _values(of: str, row_id: str | None, path: str, sighting: Sighting) -> dict[str, Any]:
+    offset_s, confidence = sighting
     return {"of": of, "id": row_id, "path": path, "offset_s": round(offset_s, 6) + 0.0, "confidence": confidence}
 
 
@@ -178,18 +178,18 @@ def _sketch_row(row: Row, run: str) -> Sketch:
     except Exception:  # noqa: BLE001 - as above
         return Sketch(take.sha1, keys, frames, None)
     if take.sha1 == reference.sha1:
-        place: Place | None = _SURE
+        sighting: Sighting | None = _SURE
     else:
-        place = _place(row) if _may_be_copy(reference.marks, take.marks) else None
-    return Sketch(take.sha1, keys, frames, place)
+        sighting = _sighting(row) if _may_be_copy(reference.marks, take.marks) else None
+    return Sketch(take.sha1, keys, frames, sighting)
 
 
-def _confirm_row(row: Row, run: str) -> Place | None:
+def _confirm_row(row: Row, run: str) -> Sighting | None:
     take, original = (_heard(path, "", run) for path in (row.take_path, row.reference_path))
-    return _SURE if take.sha1 == original.sha1 else _place(row)
+    return _SURE if take.sha1 == original.sha1 else _sighting(row)
 
 
-def _place(row: Row) -> Place | None:
+def _sighting(row: Row) -> Sighting | None:
     (_, original), (_, copy) = (
         read_recording(row.reference_path, row.reference),
         read_recording(row.take_path, row.take),
@@ -207,8 +207,8 @@ def _may_be_copy(original: Landmarks, copy: Landmarks) -> bool:
     total = int(n_hits.sum())
     if not total:
         return False
-    place = np.arange(total) + np.repeat(first - np.cumsum(n_hits) + n_hits, n_hits)
-    offset = original.anchor_frames[order[place]].astype(np.int64) - np.repeat(copy.anchor_frames, n_hits)
+    pair = np.arange(total) + np.repeat(first - np.cumsum(n_hits) + n_hits, n_hits)
+    offset = original.anchor_frames[order[pair]].astype(np.int64) - np.repeat(copy.anchor_frames, n_hits)
     columns = np.bincount(offset + copy.n_frames, minlength=original.n_frames + copy.n_frames + 2)
     chance = 2 * total / (original.n_frames + copy.n_frames)
     return int((columns[:-1] + columns[1:]).max()) >= max(3.0, chance + 6 * math.sqrt(chance))
@@ -221,8 +221,8 @@ def _sketch(marks: Landmarks) -> tuple[Hashes, Frames]:
     pairs = [
         (np.flatnonzero(frames[step:] == frames[:-step]), step) for step in range(1, min(_REACH, len(frames) - 1) + 1)
     ]
-    first = np.concatenate([np.zeros(0, np.int64), *(place for place, _ in pairs)])
-    second = np.concatenate([np.zeros(0, np.int64), *(place + step for place, step in pairs)])
+    first = np.concatenate([np.zeros(0, np.int64), *(column for column, _ in pairs)])
+    second = np.concatenate([np.zeros(0, np.int64), *(column + step for column, step in pairs)])
     rank = _words(hashes, 2)[first] ^ _words(hashes, 2)[second]  # as good as random, and the same in a copy
     n_kept = max(_FEWEST_KEYS, int((rank < np.uint64(_KEPT << 56)).sum()))
     kept = np.argsort(rank, kind="stable")[:n_kept]
@@ -328,9 +328,9 @@ def _among(keys: dict[bytes, list[tuple[int, int]]], sketch: Sketch) -> NDArray[
     """Look a sketch up among those of the same block: rows of (key, row number, frame)."""
     found = []
     for index, key in enumerate(map(bytes, sketch.keys)):
-        places = keys.get(key, ())
-        if len(places) <= _MOST_A_KEY:
-            found += [(index, *place) for place in places]
+        occurrences = keys.get(key, ())
+        if len(occurrences) <= _MOST_A_KEY:
+            found += [(index, *occurrence) for occurrence in occurrences]
     return np.array(found, np.int64).reshape(-1, 3)
 
 
@@ -347,6 +347,6 @@ def _agreeing(
     joined = votes.copy()
     joined[:-1] += np.where(np.diff(column) == 1, votes[1:], 0)  # a copy may lie between two frames
     enough = max(_LEAST_VOTES, len(sketch.keys) // _KEYS_A_VOTE)
-    order = [place for place in np.argsort(-joined, kind="stable") if joined[place] >= enough]
-    others = list(dict.fromkeys(int(column[place]) >> 32 for place in order))
+    order = [k for k in np.argsort(-joined, kind="stable") if joined[k] >= enough]
+    others = list(dict.fromkeys(int(column[k]) >> 32 for k in order))
     return others[:_SUSPECTED], float(joined.max()) / len(sketch.keys)

@@ -68,10 +68,10 @@ class Distribution:
 
 def _quantile(ordered: list[tuple[float, int]], share: float, n: int) -> float:
     """Equals `numpy.quantile`: between two numbers in proportion; rounded, as the numbers are."""
-    place = share * (n - 1)
-    below = _at(ordered, math.floor(place))
-    above = _at(ordered, math.ceil(place))
-    return round(below + (above - below) * (place % 1), 6)
+    position = share * (n - 1)
+    below = _at(ordered, math.floor(position))
+    above = _at(ordered, math.ceil(position))
+    return round(below + (above - below) * (position % 1), 6)
 
 
 def _at(ordered: list[tuple[float, int]], index: int) -> float:

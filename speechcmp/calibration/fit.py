@@ -28,9 +28,9 @@ from speechcmp.scoring.model import (
     LEAST_RELATIVE,
     REFUSED,
     Curve,
-    Gate,
     ScoreModel,
     TakeMeasures,
+    TextVerifier,
     between_inputs,
     curve_of,
     load_model,
@@ -44,11 +44,11 @@ FEWEST_RATINGS = 20
 FEWEST_TAKES = 10
 _N_FOLDS = 5
 _MAPPING = ("sound", "timing", "pauses")
-_SHARPNESS = 2.5  # takes halfway through the gate are few, and their scores mislead
+_SHARPNESS = 2.5  # takes that are half verified are few, and their scores mislead
 REFUSED_SHARE = 0.95
 _BASE_WEIGHT = 20.0  # ratings
 _MARGIN = 0.1  # of the share that may pass: the next recordings differ
-_OPEN = Gate(100.0, 0.0, 0.0)
+_OPEN = TextVerifier(100.0, 0.0, 0.0)
 _OFFSETS = (-100.0, 100.0)
 
 
@@ -96,7 +96,7 @@ class RatingFit(NamedTuple):
     gain: Figure
 
 
-class GateFit(NamedTuple):
+class VerificationFit(NamedTuple):
     """How well right texts are told from wrong ones: by the base, and by the new model, cross-validated."""
 
     before: Separation
@@ -108,7 +108,7 @@ class Calibrated(NamedTuple):
 
     model: ScoreModel
     ratings: RatingFit | None
-    gate: GateFit | None
+    verifier: VerificationFit | None
 
 
 def calibrate(
@@ -120,7 +120,7 @@ def calibrate(
     base_weight: float = _BASE_WEIGHT,
     refused_share: float = REFUSED_SHARE,
 ) -> Calibrated:
-    """Fit the mapping to rated takes, the gate to good and wrong takes, or both.
+    """Fit the mapping to rated takes, the verifier to good and wrong takes, or both.
 
     Knots and the price of extra speech stay as they are; so does what there are no examples for. Five-fold
     cross-validation never tests on a speaker it has fitted.
@@ -130,7 +130,7 @@ def calibrate(
     rated : Examples
         With ratings, or empty.
     good, wrong : Examples, optional
-        Takes of the right text, and deliberate mismatches. These should last as long as right ones, or the gate
+        Takes of the right text, and deliberate mismatches. These should last as long as right ones, or the verifier
         learns too little.
     base : ScoreModel, optional
         The shipped one by default.
@@ -166,34 +166,34 @@ def calibrate(
         model = fit(*(one.only(~part) for one, part in zip(sets, parts, strict=True)))
         for values, one, part in zip(after, sets, parts, strict=True):
             values[part] = _values(one.only(part), model)
-    model, ratings, gate = fit(*sets), None, None
+    model, ratings, verifier = fit(*sets), None, None
     if rated.takes:
         ratings = _rating_fit(before[0], after[0], rated)
         gaps = np.asarray(rated.ratings) - after[0]
         low, high = (round(float(x), 2) for x in np.quantile(gaps, [0.1, 0.9]))
         model = replace(model, error=(min(0.0, low), max(0.0, high)))
     if sets[2].takes:
-        gate = GateFit(separation(before[1], before[2]), separation(after[1], after[2]))
-    return Calibrated(replace(model, fitted=_fitted(sets, ratings, gate)), ratings, gate)
+        verifier = VerificationFit(separation(before[1], before[2]), separation(after[1], after[2]))
+    return Calibrated(replace(model, fitted=_fitted(sets, ratings, verifier)), ratings, verifier)
 
 
-def fit_gate(
+def fit_verifier(
     same: Sequence[TakeMeasures],
     wrong: Sequence[TakeMeasures],
     base: ScoreModel,
     *,
     refused_share: float = REFUSED_SHARE,
 ) -> ScoreModel:
-    """Fit the gate to takes of the right text and of wrong texts; the mapping stays as it is.
+    """Fit the verifier to takes of the right text and of wrong texts; the mapping stays as it is.
 
     A logistic regression on their chunks that weighs both kinds alike, made sharper, then moved until
-    a share of the wrong takes, and a little more, scores below 20. In short chunks and in one voice a gate is weaker.
+    a share of the wrong takes, and a little more, scores below 20. It is weaker in short chunks and in one voice.
     """
-    shape = _fit_logistic(*_gate_inputs(same), *_gate_inputs(wrong)) * _SHARPNESS
-    gate = Gate(0.0, *np.round(shape, 3).tolist())
-    offsets = [_refusing_offset(take, gate, base) for take in wrong]
+    shape = _fit_logistic(*_verifier_inputs(same), *_verifier_inputs(wrong)) * _SHARPNESS
+    verifier = TextVerifier(0.0, *np.round(shape, 3).tolist())
+    offsets = [_refusing_offset(take, verifier, base) for take in wrong]
     offset = float(np.quantile(offsets, (1 - _MARGIN) * (1 - refused_share)))
-    return replace(base, gate=replace(gate, offset=round(offset, 3)))
+    return replace(base, verifier=replace(verifier, offset=round(offset, 3)))
 
 
 def folds(speakers: Sequence[str], *, seed: int = 0) -> list[NDArray[np.bool_]]:
@@ -236,11 +236,11 @@ def _fit(
 ) -> ScoreModel:
     model = base
     if wrong.takes:
-        model = fit_gate(good.takes, wrong.takes, model, refused_share=refused_share)
+        model = fit_verifier(good.takes, wrong.takes, model, refused_share=refused_share)
     if rated.takes:
         model = _fit_slopes(rated, model, base_weight)
     if wrong.takes and rated.takes:  # how strict it must be depends on the mapping
-        model = fit_gate(good.takes, wrong.takes, model, refused_share=refused_share)
+        model = fit_verifier(good.takes, wrong.takes, model, refused_share=refused_share)
     return model
 
 
@@ -258,7 +258,7 @@ def _rating_fit(before: Floats, after: Floats, rated: Examples) -> RatingFit:
     )
 
 
-def _fitted(sets: Sequence[Examples], ratings: RatingFit | None, gate: GateFit | None) -> dict[str, Any]:
+def _fitted(sets: Sequence[Examples], ratings: RatingFit | None, verifier: VerificationFit | None) -> dict[str, Any]:
     rated, good, wrong = sets
     figures: dict[str, Any] = {"n_speakers": len({name for one in sets for name in one.speakers})}
     if ratings:
@@ -268,12 +268,12 @@ def _fitted(sets: Sequence[Examples], ratings: RatingFit | None, gate: GateFit |
             "before": {name: _rounded(figure) for name, figure in ratings.before._asdict().items()},
             "gain": _rounded(ratings.gain),
         }
-    if gate:
+    if verifier:
         figures |= {
             "n_good": len(good.takes),
             "n_wrong": len(wrong.takes),
-            "gate": {name: round(value, 3) for name, value in gate.after._asdict().items()},
-            "gate_before": {name: round(value, 3) for name, value in gate.before._asdict().items()},
+            "gate": {name: round(value, 3) for name, value in verifier.after._asdict().items()},
+            "gate_before": {name: round(value, 3) for name, value in verifier.before._asdict().items()},
         }
     return figures
 
@@ -304,7 +304,7 @@ def _fit_slopes(rated: Examples, base: ScoreModel, base_weight: float) -> ScoreM
 def _equation(take: TakeMeasures, rating: float, base: ScoreModel) -> tuple[Floats, float]:
     """Return what the slopes are multiplied by, and the points they should cost.
 
-    What the gate refuses can't get its rating whatever the slopes: so far as it refuses, it should not bend them.
+    What the verifier refuses can't get its rating whatever the slopes: so far as it refuses, it should not bend them.
     """
     total_s = sum(take.durations_s)
     lost = {name: np.zeros(len(curve_of(base, name).knots)) for name in _MAPPING}
@@ -313,7 +313,7 @@ def _equation(take: TakeMeasures, rating: float, base: ScoreModel) -> tuple[Floa
         if one is None:
             continue
         share = duration_s / total_s
-        passed = share * logistic(base.gate.logit(one))
+        passed = share * logistic(base.verifier.logit(one))
         said, let_through = said + share, let_through + passed
         for name, value in mapping_inputs(one).items():
             lost[name] += passed * curve_of(base, name).basis(value)
@@ -324,11 +324,11 @@ def _equation(take: TakeMeasures, rating: float, base: ScoreModel) -> tuple[Floa
     return np.concatenate(list(lost.values())), points
 
 
-# --------------------------------------------------------------------------------------------------- gate
+# --------------------------------------------------------------------------------------------------- verifier
 
 
-def _gate_inputs(takes: Sequence[TakeMeasures]) -> tuple[Floats, Floats]:
-    """Return the gate's inputs for every chunk, (n, 2), and its weight, (n,): takes weigh alike, and 0.5 together."""
+def _verifier_inputs(takes: Sequence[TakeMeasures]) -> tuple[Floats, Floats]:
+    """Return the verifier's inputs for every chunk, (n, 2), and its weight, (n,): takes weigh alike, 0.5 together."""
     found = [[one for one in take.chunks if one is not None] for take in takes]
     inputs = [(one.distance, math.log(max(one.relative, LEAST_RELATIVE))) for chunks in found for one in chunks]
     weights = np.array([1 / len(chunks) for chunks in found for _ in chunks])
@@ -356,13 +356,13 @@ def _fit_logistic(same: Floats, same_weights: Floats, wrong: Floats, wrong_weigh
     return slopes
 
 
-def _refusing_offset(take: TakeMeasures, gate: Gate, base: ScoreModel) -> float:
-    """Return the largest offset of the gate at which a take scores below 20, to a thousandth."""
-    open_model, total_s = replace(base, gate=_OPEN), sum(take.durations_s)
+def _refusing_offset(take: TakeMeasures, verifier: TextVerifier, base: ScoreModel) -> float:
+    """Return the largest offset of the verifier at which a take scores below 20, to a thousandth."""
+    open_model, total_s = replace(base, verifier=_OPEN), sum(take.durations_s)
     between = between_inputs(total_s, take.pauses_s, take.extra_s)
     cost = sum(curve_of(base, name)(value) for name, value in between.items())
     worth = [
-        (gate.logit(one), duration_s / total_s * max(0.0, score(one, open_model).value - cost))
+        (verifier.logit(one), duration_s / total_s * max(0.0, score(one, open_model).value - cost))
         for one, duration_s in zip(take.chunks, take.durations_s, strict=True)
         if one is not None
     ]

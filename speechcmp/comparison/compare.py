@@ -192,8 +192,8 @@ def compare_prepared(
         alignment = _by_index(reference, take)
     else:
         alignment = align_speech(reference.speech, take.speech, params=_ALIGNMENT)
-    places = [_place(reference, take, match) for match in alignment.matches]
-    pairs = tuple(_pairs(reference, take, places, params))
+    located = [_locate(reference, take, match) for match in alignment.matches]
+    pairs = tuple(_pairs(reference, take, located, params))
     matched = [pair for pair in pairs if pair.take is not None]
     extra = tuple(_span(found, take) for found in alignment.extra)
     repeated = tuple((found.index, _span(found.take, take)) for found in alignment.repeated)
@@ -206,7 +206,7 @@ def compare_prepared(
         extra=extra,
         repeated=repeated,
         distance=_weighted_distance(matched) if matched else _whole_distance(reference, take, params),
-        tempo=_tempo([place for place in places if place.span]),
+        tempo=_tempo([one for one in located if one.span]),
         score=_overall_score(pairs, [*extra, *(span for _, span in repeated)], params),
         warnings=(*_warnings(reference, take), *_copy_warnings(reference, take, copy)),
         copy=copy,
@@ -278,7 +278,7 @@ def matrix_prepared(reference: Prepared, take: Prepared, *, params: CompareParam
     )
 
 
-class _Place(NamedTuple):
+class _Located(NamedTuple):
     """A chunk, where the take says it, and both from their first to their last speech."""
 
     match: ChunkMatch
@@ -288,31 +288,33 @@ class _Place(NamedTuple):
     theirs: Span | None
 
 
-def _place(reference: Prepared, take: Prepared, match: ChunkMatch) -> _Place:
+def _locate(reference: Prepared, take: Prepared, match: ChunkMatch) -> _Located:
     chunk = reference.chunks[match.index]
     span = _span(match.take, take) if match.take else None
-    return _Place(match, chunk, span, _spoken(reference, chunk), _spoken(take, span) if span else None)
+    return _Located(match, chunk, span, _spoken(reference, chunk), _spoken(take, span) if span else None)
 
 
-def _pairs(reference: Prepared, take: Prepared, places: Sequence[_Place], params: CompareParams) -> Iterator[ChunkPair]:
+def _pairs(
+    reference: Prepared, take: Prepared, located: Sequence[_Located], params: CompareParams
+) -> Iterator[ChunkPair]:
     silent_since = (0.0, 0.0)
-    for place in places:
-        pause_s = max(0.0, place.ours.start_s - silent_since[0])
-        if place.theirs is None:
-            match = place.match
-            missing = ChunkPair(match.index, "missing", place.chunk, None, match.confidence, score=MISSING)
+    for one in located:
+        pause_s = max(0.0, one.ours.start_s - silent_since[0])
+        if one.theirs is None:
+            match = one.match
+            missing = ChunkPair(match.index, "missing", one.chunk, None, match.confidence, score=MISSING)
             yield replace(missing, pause_before_s=(pause_s, None))
-            silent_since = (place.ours.end_s, silent_since[1])
+            silent_since = (one.ours.end_s, silent_since[1])
             continue
-        pauses_s = (pause_s, max(0.0, place.theirs.start_s - silent_since[1]))
-        yield _matched_pair(reference, take, place, pauses_s, params)
-        silent_since = (place.ours.end_s, place.theirs.end_s)
+        pauses_s = (pause_s, max(0.0, one.theirs.start_s - silent_since[1]))
+        yield _matched_pair(reference, take, one, pauses_s, params)
+        silent_since = (one.ours.end_s, one.theirs.end_s)
 
 
 def _matched_pair(
-    reference: Prepared, take: Prepared, place: _Place, pauses_s: tuple[float, float], params: CompareParams
+    reference: Prepared, take: Prepared, one: _Located, pauses_s: tuple[float, float], params: CompareParams
 ) -> ChunkPair:
-    match, chunk, span = place.match, place.chunk, place.span
+    match, chunk, span = one.match, one.chunk, one.span
     assert span is not None  # noqa: S101 - it is matched
     recipe = reference.recipe
     ours, our_frames = _features_of(reference, chunk)
@@ -325,7 +327,7 @@ def _matched_pair(
         take=span,
         confidence=match.confidence,
         reordered=match.status == "reordered",
-        tempo=_tempo([place]),
+        tempo=_tempo([one]),
         pause_before_s=pauses_s,
         score=score(measures, params.model),
         measures=measures,
@@ -439,6 +441,6 @@ def _spoken(side: Prepared, span: Span) -> Span:
     return Span((start + int(spoken[0])) * HOP_S, (start + int(spoken[-1]) + 1) * HOP_S)
 
 
-def _tempo(places: Sequence[_Place]) -> float | None:
-    expected_s = sum(place.ours.duration_s for place in places)
-    return sum(place.theirs.duration_s for place in places if place.theirs) / expected_s if expected_s else None
+def _tempo(located: Sequence[_Located]) -> float | None:
+    expected_s = sum(one.ours.duration_s for one in located)
+    return sum(one.theirs.duration_s for one in located if one.theirs) / expected_s if expected_s else None

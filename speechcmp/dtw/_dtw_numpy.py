@@ -24,7 +24,7 @@ _FAR = 2.0**1000  # infinity whose lowest bits are clear
 _BLOCK = 32  # diagonals whose local costs are computed at once
 
 
-class Problem(NamedTuple):
+class Options(NamedTuple):
     """What is asked of a kernel."""
 
     level: str  # instruction set, for the native kernel
@@ -42,7 +42,7 @@ def pack(frames: Floats, n_dims: int) -> Floats | None:
 
 
 def totals(
-    problem: Problem,
+    options: Options,
     references: Sequence[Floats],
     takes: Sequence[Floats],
     pairs: Integers,
@@ -50,20 +50,20 @@ def totals(
 ) -> None:
     """Write (total cost, last take frame) of every pair to `results`."""
     for row, (i, j) in enumerate(pairs):
-        grid = _Grid(references[i], takes[j], problem.metric, problem.band)
-        results[row] = _sweep(grid, problem)
+        grid = _Grid(references[i], takes[j], options.metric, options.band)
+        results[row] = _sweep(grid, options)
 
 
-def path(problem: Problem, reference: Floats, take: Floats, steps: Integers) -> tuple[int, float]:
+def path(options: Options, reference: Floats, take: Floats, steps: Integers) -> tuple[int, float]:
     """Write the path to the end of `steps`; return its length and its total cost."""
-    grid = _Grid(reference, take, problem.metric, problem.band)
+    grid = _Grid(reference, take, options.metric, options.band)
     codes: list[tuple[int, NDArray[np.uint8]]] = []
-    _, end = _sweep(grid, problem, codes)
+    _, end = _sweep(grid, options, codes)
     i, j, count = grid.n - 1, end, 0
     while True:
         count += 1
         steps[-count] = i, j
-        if i == 0 and (j == 0 or problem.open_begin):
+        if i == 0 and (j == 0 or options.open_begin):
             break
         low, diagonal = codes[i + j]
         code = LEFT if i == 0 else UP if j == 0 else int(diagonal[i - low])
@@ -137,7 +137,7 @@ class _Grid:
 
 
 def _sweep(
-    grid: _Grid, problem: Problem, codes: list[tuple[int, NDArray[np.uint8]]] | None = None
+    grid: _Grid, options: Options, codes: list[tuple[int, NDArray[np.uint8]]] | None = None
 ) -> tuple[float, int]:
     """Run over the anti-diagonals; return the total cost and the take's frame where it ends.
 
@@ -145,7 +145,7 @@ def _sweep(
     band hold infinity from the start, as its lower edge never rises.
     """
     n, m = grid.n, grid.m
-    above = 0.0 if problem.open_begin else _FAR
+    above = 0.0 if options.open_begin else _FAR
     before, last, now = (np.full(n + 2, _FAR) for _ in range(3))
     before[0], last[0] = 0.0, above
     bottom = np.full(m, _FAR)
@@ -162,7 +162,7 @@ def _sweep(
         if high == n - 1:
             bottom[t - high] = now[n]
         before, last, now = last, now, before
-    end = int(bottom.argmin()) if problem.open_end else m - 1
+    end = int(bottom.argmin()) if options.open_end else m - 1
     return float(bottom[end]), end
 
 

@@ -1,7 +1,7 @@
 """Dynamic warping of a row of chunks into a take that may leave some out and say more: penalties, bins, sweeps.
 
 Both sides lose their long pauses, and are averaged into bins whose lengths even out the tempo. Chunk by chunk
-the cost of having said it is carried over the take's cuts; between chunks, speech may be passed over and
+the cost of having said it is carried over the take's boundaries; between chunks, speech may be passed over and
 chunks left out, at their penalty.
 """
 
@@ -18,7 +18,7 @@ from speechcmp.errors import ParameterError
 
 Floats = NDArray[np.float32]
 Penalties = NDArray[np.float64]
-Cuts = NDArray[np.int32]
+Boundaries = NDArray[np.int32]
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -221,11 +221,11 @@ class Problem:
         return self.params.miss_bin * self.n_bins(chunk)
 
 
-def _edge_penalties(take: Speech, cuts: Integers, params: AlignParams) -> Penalties:
-    lo = np.maximum(cuts - _PAUSE_REACH, 0)
-    hi = np.minimum(cuts + _PAUSE_REACH, len(take.speech))
+def _edge_penalties(take: Speech, boundaries: Integers, params: AlignParams) -> Penalties:
+    lo = np.maximum(boundaries - _PAUSE_REACH, 0)
+    hi = np.minimum(boundaries + _PAUSE_REACH, len(take.speech))
     n_silent = take.n_silent_before[hi] - take.n_silent_before[lo]
-    penalties = np.zeros(len(cuts) + 1)
+    penalties = np.zeros(len(boundaries) + 1)
     penalties[1:-1] = params.no_pause * (1 - np.minimum(1, n_silent[1:] / _PAUSE_FULL))
     return penalties
 
@@ -238,10 +238,10 @@ class Placed(NamedTuple):
     gain: float
 
 
-def _sweep(problem: Problem, rows: Floats, lo: int, hi: int, entry: Penalties) -> tuple[Penalties, Cuts]:
-    """Warp bins of a chunk into the take's bins lo to hi, entered at any cut at its penalty.
+def _sweep(problem: Problem, rows: Floats, lo: int, hi: int, entry: Penalties) -> tuple[Penalties, Boundaries]:
+    """Warp bins of a chunk into the take's bins lo to hi, entered at any boundary at its penalty.
 
-    Returns the penalty of having said it by each cut, (hi - lo + 1,), and the cuts at which it was entered.
+    Returns the penalty of having said it by each boundary, (hi - lo + 1,), and the boundaries at which it was entered.
     """
     columns = problem.take.units[lo:hi].T
     # A chunk without a bin of its own is nowhere.
@@ -255,24 +255,24 @@ def _sweep(problem: Problem, rows: Floats, lo: int, hi: int, entry: Penalties) -
 
 
 class _Step(NamedTuple):
-    """One chunk's decisions, at each cut of its window.
+    """One chunk's decisions, at each boundary of its window.
 
-    Whether it is `said` by then, the cut where it `begin`s, what that `saved`, and the cut from which on the
-    take was passed over (`origin`: the cut itself if it was not; its last entry is for cuts beyond the window).
+    Whether it is `said` by then, the boundary where it `begin`s, what that `saved`, and the boundary from which on the
+    take was passed over (`origin`: itself if it was not; its last entry is for boundaries beyond the window).
     """
 
     lo: int
     said: Mask
-    begin: Cuts
+    begin: Boundaries
     saved: Floats
-    origin: Cuts
+    origin: Boundaries
 
 
 def warp(problem: Problem, windows: Sequence[tuple[int, int]]) -> list[Placed | None]:
     """Place all chunks in their order at the least penalty."""
     span_penalty = problem.span_penalty
-    cuts = np.arange(windows[0][0], windows[0][1] + 1)
-    arrival = problem.passing[cuts] + span_penalty * (cuts > 0)
+    boundaries = np.arange(windows[0][0], windows[0][1] + 1)
+    arrival = problem.passing[boundaries] + span_penalty * (boundaries > 0)
     steps = []
     for chunk, (lo, hi) in enumerate(windows):
         said_at, begin = _sweep(problem, problem.rows(chunk), lo, hi, arrival + problem.edges[lo : hi + 1])
@@ -296,14 +296,16 @@ def warp(problem: Problem, windows: Sequence[tuple[int, int]]) -> list[Placed | 
 
 
 def _trace(problem: Problem, steps: Sequence[_Step]) -> list[Placed | None]:
-    cut = len(problem.take.starts)
+    boundary = len(problem.take.starts)
     placed: list[Placed | None] = [None] * len(steps)
     for chunk in range(len(steps) - 1, -1, -1):
         lo, said, begin, saved, origin = steps[chunk]
-        cut = int(origin[min(cut - lo, len(origin) - 1)])
-        if said[cut - lo]:
-            placed[chunk] = Placed(int(begin[cut - lo]), cut, float(saved[cut - lo]) / problem.n_bins(chunk))
-            cut = int(begin[cut - lo])
+        boundary = int(origin[min(boundary - lo, len(origin) - 1)])
+        if said[boundary - lo]:
+            placed[chunk] = Placed(
+                int(begin[boundary - lo]), boundary, float(saved[boundary - lo]) / problem.n_bins(chunk)
+            )
+            boundary = int(begin[boundary - lo])
     return placed
 
 

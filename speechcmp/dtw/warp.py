@@ -108,10 +108,10 @@ def dtw_distance(
         return path.distance
     kernel = current_kernel()
     packed = [pack(kernel, reference, "reference", metric), pack(kernel, take, "take", metric)]
-    problem = _problem(kernel, packed, metric, band, open_begin=open_begin, open_end=open_end)
+    options = _options(kernel, packed, metric, band, open_begin=open_begin, open_end=open_end)
     first, second = packed
     results = np.empty((1, 2))
-    kernel.module.totals(problem, [first.data], [second.data], _ONE_PAIR, results)
+    kernel.module.totals(options, [first.data], [second.data], _ONE_PAIR, results)
     total, end = results[0].tolist()
     return float(_scale(metric) * total / (first.n_frames + end + 1))
 
@@ -148,10 +148,10 @@ def dtw_path(
     """
     kernel = current_kernel()
     packed = [pack(kernel, reference, "reference", metric), pack(kernel, take, "take", metric)]
-    problem = _problem(kernel, packed, metric, band, open_begin=open_begin, open_end=open_end)
+    options = _options(kernel, packed, metric, band, open_begin=open_begin, open_end=open_end)
     first, second = packed
     steps = np.empty((first.n_frames + second.n_frames - 1, 2), np.int64)
-    count, total = kernel.module.path(problem, first.data, second.data, steps)
+    count, total = kernel.module.path(options, first.data, second.data, steps)
     steps = steps[-count:].copy()
     total *= _scale(metric)
     used = int(steps[-1, 1] - steps[0, 1]) + 1
@@ -228,11 +228,11 @@ def dtw_pair_distances(
     n_threads = _check_threads(n_threads)
     packed = pack_all(kernel, references, "reference", metric)
     packed_takes = packed if takes is references else pack_all(kernel, takes, "take", metric)
-    problem = _problem(kernel, [*packed, *packed_takes], metric, band)
+    options = _options(kernel, [*packed, *packed_takes], metric, band)
     if not len(chosen):
         return np.empty(0)
     sides = _Sides([item.data for item in packed], [item.data for item in packed_takes])
-    totals = _run_in_threads(functools.partial(_totals, kernel, problem, sides), chosen, n_threads)
+    totals = _run_in_threads(functools.partial(_totals, kernel, options, sides), chosen, n_threads)
     lengths = [np.array([item.shape[0] for item in side]) for side in (packed, packed_takes)]
     n_frames: NDArray[np.int64] = lengths[0][chosen[:, 0]] + lengths[1][chosen[:, 1]]
     return _scale(metric) * totals / n_frames
@@ -295,10 +295,10 @@ def _cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 _FAST_METRICS: dict[str, Any] = {"l1": 1, "l2": 2, "sqeuclidean": lambda a, b: ((a - b) ** 2).sum(), "cosine": _cosine}
 
 
-# ------------------------------------------------------------------------------------------------ problem
+# ------------------------------------------------------------------------------------------------ options
 
 
-def _problem(
+def _options(
     kernel: Kernel,
     packed: Sequence["Packed"],
     metric: str,
@@ -306,10 +306,10 @@ def _problem(
     *,
     open_begin: bool = False,
     open_end: bool = False,
-) -> _dtw_numpy.Problem:
+) -> _dtw_numpy.Options:
     _check_metric(metric)
     code, fraction = _METRIC_CODES[metric], _check_band(band)
-    return _dtw_numpy.Problem(kernel.level, code, _common_dims(packed), fraction, open_begin, open_end)
+    return _dtw_numpy.Options(kernel.level, code, _common_dims(packed), fraction, open_begin, open_end)
 
 
 def _common_dims(packed: Sequence[Packed]) -> int:
@@ -328,10 +328,10 @@ class _Sides(NamedTuple):
 
 
 def _totals(
-    kernel: Kernel, problem: _dtw_numpy.Problem, sides: _Sides, pairs: NDArray[np.int64]
+    kernel: Kernel, options: _dtw_numpy.Options, sides: _Sides, pairs: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     results = np.empty((len(pairs), 2))
-    kernel.module.totals(problem, *sides, pairs, results)
+    kernel.module.totals(options, *sides, pairs, results)
     return results[:, 0]
 
 

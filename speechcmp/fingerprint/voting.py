@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float64]
 
 MIN_CONFIDENCE = 0.9999
 MAX_RECORDINGS = 64  # matches looked at in one clip
-MAX_PAIRS = 1 << 21  # hits times places in the clip: a second's work
+MAX_PAIRS = 1 << 21  # hits times occurrences in the clip: a second's work
 _PRIOR_RATIO = 0.03  # of windows with one more vote to those with one fewer, in speech: 0.01 to 0.03
 _PRIOR_WINDOWS = 200
 _FEW_WINDOWS = 8  # of one recording: two alignments, each with the windows around it
@@ -204,22 +204,22 @@ def _check(
 
 
 def _pair_up(hits: Hits, hash_index: IntArray, anchor_frames: FloatArray, library_frames: int) -> _Pairs:
-    hashes, frames = _places(hash_index, anchor_frames)
+    hashes, frames = _occurrences(hash_index, anchor_frames)
     n_hashes = max(int(hashes[-1]), int(hits.hash_index.max())) + 1
     n_hits = np.bincount(hits.hash_index, minlength=n_hashes)
-    n_places = np.bincount(hashes, minlength=n_hashes)
-    hit = np.flatnonzero(_affordable(n_hits, n_places)[hits.hash_index])
-    n_pairs = n_places[hits.hash_index[hit]]
-    first_place = (np.cumsum(n_places) - n_places)[hits.hash_index[hit]]
-    place = np.repeat(first_place - (np.cumsum(n_pairs) - n_pairs), n_pairs) + np.arange(n_pairs.sum())
+    n_occurrences = np.bincount(hashes, minlength=n_hashes)
+    hit = np.flatnonzero(_affordable(n_hits, n_occurrences)[hits.hash_index])
+    n_pairs = n_occurrences[hits.hash_index[hit]]
+    first = (np.cumsum(n_occurrences) - n_occurrences)[hits.hash_index[hit]]
+    occurrence = np.repeat(first - (np.cumsum(n_pairs) - n_pairs), n_pairs) + np.arange(n_pairs.sum())
     hit = np.repeat(hit, n_pairs)
-    stored, clip = hits.anchor_frames[hit].astype(np.int64), frames[place]
+    stored, clip = hits.anchor_frames[hit].astype(np.int64), frames[occurrence]
     rarity = np.log(np.maximum(library_frames / np.maximum(n_hits, 1), 1.0))
     weights = rarity[hits.hash_index[hit]]
     return _Pairs(hit, hits.recording_ids[hit].astype(np.int64), stored, clip, stored - clip, weights)
 
 
-def _places(hash_index: IntArray, anchor_frames: FloatArray) -> tuple[IntArray, FloatArray]:
+def _occurrences(hash_index: IntArray, anchor_frames: FloatArray) -> tuple[IntArray, FloatArray]:
     """Sort the clip's landmarks by hash, and make one of those seen at neighboring shifts."""
     order = np.lexsort((anchor_frames, hash_index))
     hashes, frames = hash_index[order], anchor_frames[order]
@@ -229,11 +229,11 @@ def _places(hash_index: IntArray, anchor_frames: FloatArray) -> tuple[IntArray, 
     return hashes[new], np.bincount(group, weights=frames) / np.bincount(group)
 
 
-def _affordable(n_hits: IntArray, n_places: IntArray) -> NDArray[np.bool_]:
+def _affordable(n_hits: IntArray, n_occurrences: IntArray) -> NDArray[np.bool_]:
     """Tell which hashes to use: the rarest, up to `MAX_PAIRS`. The others say least and cost most."""
     order = np.argsort(n_hits, kind="stable")
     affordable = np.zeros(len(order), bool)
-    affordable[order] = np.cumsum((n_hits * n_places)[order]) <= MAX_PAIRS
+    affordable[order] = np.cumsum((n_hits * n_occurrences)[order]) <= MAX_PAIRS
     return affordable
 
 
@@ -248,8 +248,8 @@ def _shortlist(pairs: _Pairs) -> tuple[dict[int, float], _Background]:
     members, n_filled, n_windows = _crowded(column)
     windows = _windows(pairs, column, members)
     recordings: dict[int, float] = {}
-    for place in np.argsort(-windows.weight, kind="stable"):
-        recordings.setdefault(int(windows.column[place]) // span, float(windows.weight[place]))
+    for index in np.argsort(-windows.weight, kind="stable"):
+        recordings.setdefault(int(windows.column[index]) // span, float(windows.weight[index]))
         if len(recordings) == MAX_RECORDINGS:
             break
     ordinary = windows.n_anchors[~_striking(windows.column // span, windows.n_anchors, n_filled)]
@@ -316,12 +316,12 @@ def _alignments(hit_hashes: IntArray, own: _Pairs, *, every: bool) -> Iterator[t
     column = np.floor(own.offsets).astype(np.int64)
     windows = _windows(own, column)
     better: list[_Pairs] = []
-    for place in np.argsort(-windows.weight, kind="stable"):
-        first = windows.column[place]
+    for index in np.argsort(-windows.weight, kind="stable"):
+        first = windows.column[index]
         agreed = own.subset((column == first) | (column == first + 1))
         if any(_is_echo(agreed, other) for other in better):
             continue
-        yield float(windows.weight[place]), agreed
+        yield float(windows.weight[index]), agreed
         if not every:
             return
         better.append(agreed)

@@ -5,7 +5,7 @@
     Measures ─► score ─► Score of the chunk ─► combine ─► Score of the recording
     TakeMeasures ────────── score_take ─────────────────► the same
 
-1. The gate. A logistic function of `Measures.distance` and `Measures.relative` says whether the text is the
+1. Text verification. A logistic function of `Measures.distance` and `Measures.relative` says whether the text is the
    same, and the rest of the score is multiplied by it.
 2. The mapping. From 100, points are deducted for sound, timing, pauses and completeness. A deduction never
    falls as its measure grows, and each is shown.
@@ -59,7 +59,7 @@ class Score:
     interval : tuple of (float, float)
         Holds four fifths of the ratings that readings with this score got where the model was fitted.
     same_text : float
-        What the gate let through, 0 to 1.
+        What text verification let through, 0 to 1.
     """
 
     value: float
@@ -133,7 +133,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class TextVerifier:
     """Logistic: ``offset - distance * Measures.distance - relative * log(Measures.relative)``."""
 
     offset: float
@@ -155,7 +155,8 @@ class ScoreModel:
 
     Attributes
     ----------
-    gate : Gate
+    verifier : TextVerifier
+        Tells the text from another; in files it is called ``gate``.
     sound, timing, pauses, extra : Curve
         Over `Measures.relative`, ``abs(log(tempo))``, `Measures.pause`, and the seconds the take says beyond
         the reference / seconds of the reference.
@@ -167,7 +168,7 @@ class ScoreModel:
         The file it was read from; None for the shipped one.
     """
 
-    gate: Gate
+    verifier: TextVerifier
     sound: Curve
     timing: Curve
     pauses: Curve
@@ -182,8 +183,8 @@ class ScoreModel:
             raise ParameterError(f"error: must be two numbers around 0, given {self.error}")
 
     def to_json(self) -> str:
-        values = {"schema": SCHEMA, **asdict(self)}
-        del values["name"]
+        values = {"schema": SCHEMA, "gate": asdict(self.verifier), **asdict(self)}
+        del values["name"], values["verifier"]
         return json.dumps(values, indent=1) + "\n"
 
 
@@ -222,7 +223,7 @@ def _parse(text: str, name: str) -> ScoreModel:
         curves = {key: Curve(tuple(data[key]["knots"]), tuple(data[key]["slopes"])) for key in _CURVES}
         low, high = data["error"]
         parts: dict[str, Any] = {**curves, "error": (low, high), "fitted": dict(data["fitted"])}
-        return ScoreModel(Gate(**data["gate"]), **parts)
+        return ScoreModel(TextVerifier(**data["gate"]), **parts)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else error
         raise ParameterError(f"{name}: no score model ({reason}); speechcmp calibrate -o makes one") from error
@@ -249,7 +250,7 @@ def score(measures: Measures, model: ScoreModel | None = None) -> Score:
     share = min(1.0, 100 / max(sum(wanted), 1e-9))
     lost = [points * share for points in wanted]
     kept = 100 - sum(lost)
-    same_text = logistic(model.gate.logit(measures))
+    same_text = logistic(model.verifier.logit(measures))
     parts = Parts(kept * (1 - same_text), *lost)
     return _score(kept * same_text, parts, same_text, model)
 

@@ -12,14 +12,14 @@ from rated import rated_takes, right_or_wrong
 
 from speechcmp.audio.recording import load_recording
 from speechcmp.calibration.evaluate import bootstrap, correlation, separation
-from speechcmp.calibration.fit import Examples, calibrate, fit_gate, folds
+from speechcmp.calibration.fit import Examples, calibrate, fit_verifier, folds
 from speechcmp.errors import ParameterError
 from speechcmp.scoring.impostors import Measures, measure_bands, measure_chunk
-from speechcmp.scoring.model import Curve, Gate, TakeMeasures, load_model, score_take
+from speechcmp.scoring.model import Curve, TakeMeasures, TextVerifier, load_model, score_take
 
 LINEAR = replace(
     load_model(),
-    gate=Gate(50.0, 0.0, 0.0),
+    verifier=TextVerifier(50.0, 0.0, 0.0),
     sound=Curve((0.2,), (1.0,)),
     timing=Curve((0.0,), (1.0,)),
     pauses=Curve((0.0,), (1.0,)),
@@ -32,7 +32,7 @@ LINEAR = replace(
 @pytest.mark.parametrize("n_chunks", [1, 3])
 def test_a_known_mapping_is_recovered(n_chunks: int) -> None:
     rated = rated_takes(150, 2, n_chunks=n_chunks)
-    model, fit, gate = calibrate(rated, base=LINEAR, base_weight=0)
+    model, fit, verifier = calibrate(rated, base=LINEAR, base_weight=0)
     assert model.sound.slopes == pytest.approx((40,), abs=0.01)
     assert model.timing.slopes == pytest.approx((30,), abs=0.01)
     assert model.pauses.slopes == pytest.approx((6,), abs=0.01)
@@ -43,8 +43,8 @@ def test_a_known_mapping_is_recovered(n_chunks: int) -> None:
     assert fit.gain.value == pytest.approx(fit.before.mean_error.value - fit.after.mean_error.value)
     assert model.fitted["n_speakers"] == 12
     assert model.fitted["n_ratings"] == 150
-    assert gate is None
-    assert model.gate == LINEAR.gate
+    assert verifier is None
+    assert model.verifier == LINEAR.verifier
 
 
 def test_few_ratings_leave_the_model_near_what_it_was() -> None:
@@ -54,8 +54,8 @@ def test_few_ratings_leave_the_model_near_what_it_was() -> None:
     assert LINEAR.sound.slopes[0] < sound(20, 100) < sound(20, 20) < sound(200, 20) < sound(200, 0)
 
 
-def test_what_the_gate_refuses_does_not_bend_the_slopes() -> None:
-    base = replace(LINEAR, gate=Gate(20.0, 100.0, 0.0))
+def test_what_verification_refuses_does_not_bend_the_slopes() -> None:
+    base = replace(LINEAR, verifier=TextVerifier(20.0, 100.0, 0.0))
     rated = rated_takes(60, 4)
     strangers = tuple(TakeMeasures.of_chunk(Measures(0.9, 0.3)) for _ in range(20))
     both = Examples(rated.takes + strangers, rated.speakers + ("s1",) * 20, rated.ratings + (5.0,) * 20)
@@ -141,29 +141,29 @@ def test_few_ratings_are_refused() -> None:
         calibrate(rated_takes(20, 1), base_weight=-1)
 
 
-# ------------------------------------------------------------------------------------------------- gate
+# ------------------------------------------------------------------------------------------------- verifier
 
 
 @pytest.mark.parametrize("n_chunks", [1, 3])
-def test_a_gate_lets_right_texts_through_and_refuses_wrong_ones(n_chunks: int) -> None:
+def test_verification_lets_right_texts_through_and_refuses_wrong_ones(n_chunks: int) -> None:
     same, wrong = (right_or_wrong(200, 5, wrong=kind, n_chunks=n_chunks) for kind in (False, True))
-    base = replace(load_model(), gate=Gate(0.0, 0.0, 0.0))
-    model, fit, gate = calibrate(Examples(), good=same, wrong=wrong, base=base)
+    base = replace(load_model(), verifier=TextVerifier(0.0, 0.0, 0.0))
+    model, fit, verifier = calibrate(Examples(), good=same, wrong=wrong, base=base)
     right, refused = ([score_take(take, model).value for take in one.takes] for one in (same, wrong))
     assert 0.94 <= np.mean(np.less(refused, 20)) <= 0.98
     assert np.mean(np.greater(right, 60)) > 0.9
-    assert min(model.gate.distance, model.gate.relative) > 0
+    assert min(model.verifier.distance, model.verifier.relative) > 0
     assert fit is None
-    assert gate
-    assert gate.before.wrong_below_20 == 0
-    assert gate.after.wrong_below_20 > 0.9
+    assert verifier
+    assert verifier.before.wrong_below_20 == 0
+    assert verifier.after.wrong_below_20 > 0.9
     assert model.fitted["n_wrong"] == 200
 
 
-def test_how_strict_a_gate_is_can_be_chosen() -> None:
+def test_how_strict_verification_is_can_be_chosen() -> None:
     same, wrong = (right_or_wrong(200, 6, wrong=kind).takes for kind in (False, True))
     for share in (0.5, 0.8, 0.99):
-        model = fit_gate(same, wrong, load_model(), refused_share=share)
+        model = fit_verifier(same, wrong, load_model(), refused_share=share)
         assert np.mean([score_take(take, model).value < 20 for take in wrong]) == pytest.approx(share, abs=0.06)
     with pytest.raises(ParameterError, match="refused_share 1"):
         calibrate(rated_takes(20, 1), refused_share=1)
@@ -172,24 +172,24 @@ def test_how_strict_a_gate_is_can_be_chosen() -> None:
 def test_ratings_and_wrong_takes_are_fitted_together() -> None:
     rated = rated_takes(100, 7)
     wrong = right_or_wrong(60, 7, wrong=True)
-    strict = replace(load_model(), gate=Gate(-5.0, 0.1, 0.1))  # refuses everything
-    _, fit, gate = calibrate(rated, good=rated.only(np.ones(100, bool)), wrong=wrong, base=strict)
+    strict = replace(load_model(), verifier=TextVerifier(-5.0, 0.1, 0.1))  # refuses everything
+    _, fit, verifier = calibrate(rated, good=rated.only(np.ones(100, bool)), wrong=wrong, base=strict)
     assert fit
-    assert gate
+    assert verifier
     assert fit.before.mean_error.value > 40
     assert fit.after.mean_error.value < 6
-    assert gate.after.good_below_20 == 0
-    assert gate.after.wrong_below_20 > 0.85
+    assert verifier.after.good_below_20 == 0
+    assert verifier.after.wrong_below_20 > 0.85
 
 
-def test_gates_need_takes_in_which_something_was_found() -> None:
+def test_verification_needs_takes_in_which_something_was_found() -> None:
     same, wrong = (right_or_wrong(30, 5, wrong=kind) for kind in (False, True))
     nothing = TakeMeasures((None,), (1.0,))
     empty = replace(wrong, takes=wrong.takes[:9] + (nothing,) * 21)
     with pytest.raises(ParameterError, match="30 good and 9 wrong takes in which"):
         calibrate(Examples(), good=same, wrong=empty)
     some = replace(wrong, takes=wrong.takes[:10] + (nothing,) * 20)
-    assert calibrate(Examples(), good=same, wrong=some).gate
+    assert calibrate(Examples(), good=same, wrong=some).verifier
 
 
 @pytest.mark.parametrize("kind", ["rated", "good", "wrong"])

@@ -94,7 +94,9 @@ def test_options_reach_the_comparison(speechcmp: Command, manifest: Path, refere
 
 def test_calibration_reaches_the_score(speechcmp: Command, manifest: Path, tmp_path: Path) -> None:
     model = load_model()
-    lenient = replace(model, sound=replace(model.sound, slopes=(0.0, 0.0)), gate=replace(model.gate, offset=1e6))
+    lenient = replace(
+        model, sound=replace(model.sound, slopes=(0.0, 0.0)), verifier=replace(model.verifier, offset=1e6)
+    )
     (tmp_path / "model.json").write_text(lenient.to_json())
     options = ("--out", "r.jsonl", "--jobs", 2)
     speechcmp("batch", manifest, *options)

@@ -80,7 +80,7 @@ def test_a_model_is_written_and_says_where_it_comes_from(
     assert (fitted["n_ratings"], fitted["n_speakers"]) == (SIZE, 12)
     assert fitted["mean_error"][0] < fitted["before"]["mean_error"][0]
     assert "few" in done.err
-    assert load_model(out).gate == load_model().gate
+    assert load_model(out).verifier == load_model().verifier
     assert load_model(out) != load_model()
     # Written where it should be, through a link, and over an earlier one.
     link = tmp_path / "link.json"
@@ -116,7 +116,7 @@ def test_a_table_for_people(speechcmp: Command, results: Path, ratings: Path, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ratings.csv", "results.jsonl"]
 
 
-def test_good_and_wrong_takes_fit_the_gate(speechcmp: Command, tmp_path: Path) -> None:
+def test_good_and_wrong_takes_fit_text_verification(speechcmp: Command, tmp_path: Path) -> None:
     good = write_results(tmp_path / "good.jsonl", right_or_wrong(60, 1, wrong=False))
     wrong = write_results(tmp_path / "wrong.jsonl", right_or_wrong(60, 1, wrong=True))
     out = tmp_path / "model.json"
@@ -126,11 +126,11 @@ def test_good_and_wrong_takes_fit_the_gate(speechcmp: Command, tmp_path: Path) -
     assert "wrong ones below 20, %" in done.out
     model = load_model(out)
     assert (model.sound, model.timing, model.error) == (load_model().sound, load_model().timing, load_model().error)
-    assert model.gate != load_model().gate
+    assert model.verifier != load_model().verifier
     assert model.fitted["on"] == "results good.jsonl, wrong wrong.jsonl"
     strict = tmp_path / "strict.json"
     assert speechcmp("calibrate", good, "--wrong", wrong, "-o", strict, "--refuse", 50).code == 0
-    assert load_model(strict).gate.offset > model.gate.offset
+    assert load_model(strict).verifier.offset > model.verifier.offset
 
 
 def test_ratings_and_wrong_takes_together(speechcmp: Command, results: Path, ratings: Path, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_forgotten_scale_is_told(speechcmp: Command, results: Path, tmp_path: 
     assert "--scale LOW,HIGH" in done.err
 
 
-def test_a_gate_that_refuses_good_takes_is_told(speechcmp: Command, tmp_path: Path) -> None:
+def test_text_verification_that_refuses_good_takes_is_told(speechcmp: Command, tmp_path: Path) -> None:
     strangers = right_or_wrong(60, 1, wrong=True)
     results = write_results(tmp_path / "results.jsonl", strangers)
     ratings = [60.0 + k % 30 for k in range(60)]

@@ -311,7 +311,9 @@ def test_pitch_when_asked_for(speechcmp: Command, reference: Path) -> None:
 
 def test_calibration_of_ones_own(speechcmp: Command, reference: Path, take: Path, tmp_path: Path) -> None:
     model = load_model()
-    lenient = replace(model, sound=replace(model.sound, slopes=(0.0, 0.0)), gate=replace(model.gate, offset=1e6))
+    lenient = replace(
+        model, sound=replace(model.sound, slopes=(0.0, 0.0)), verifier=replace(model.verifier, offset=1e6)
+    )
     path = tmp_path / "model.json"
     path.write_text(lenient.to_json())
     ours = speechcmp("compare", reference, take, "--calibration", path, "--format", "json").json

@@ -326,9 +326,9 @@ def test_no_pairs(recordings: list[NDArray[np.float32]]) -> None:
 def test_lock_is_released_while_computing() -> None:
     recording = real_numbers(0, 15_000, 13)
     packed = NATIVE.pack(recording, 13)
-    problem = _dtw_numpy.Problem(LEVELS[0], 0, 13, 0.0, open_begin=False, open_end=False)
+    options = _dtw_numpy.Options(LEVELS[0], 0, 13, 0.0, open_begin=False, open_end=False)
     results = np.empty((1, 2))
-    arguments = (problem, [packed], [packed], dtw._ONE_PAIR, results)
+    arguments = (options, [packed], [packed], dtw._ONE_PAIR, results)
     spans = []
 
     def work() -> None:

@@ -43,7 +43,7 @@ def spoken(text: int, speaker: int, n_sounds: int = 24) -> Features:
     return hoarse
 
 
-def test_the_gate_opens_for_the_text_and_closes_on_another() -> None:
+def test_verification_passes_the_text_and_refuses_another() -> None:
     right = [measure_chunk(spoken(text, 0), spoken(text, 1 + text)) for text in range(8)]
     wrong = [measure_chunk(spoken(text + 50, 0), spoken(text, 1 + text)) for text in range(8)]
     assert min(score(one).value for one in right) > 50

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from speechcmp.calibration.evaluate import Figure
-from speechcmp.calibration.fit import Calibrated, Examples, GateFit, RatingFit
+from speechcmp.calibration.fit import Calibrated, Examples, RatingFit, VerificationFit
 from speechcmp.calibration.ratings import Joined, count_unnamed
 from speechcmp.cli import output
 from speechcmp.cli.output import console, new_table, number, shown
@@ -29,8 +29,8 @@ def print_calibrated(
         return
     if joined and done.ratings:
         _print_ratings(done, joined, done.ratings)
-    if done.gate:
-        _print_gate(done, done.gate)
+    if done.verifier:
+        _print_verification(done, done.verifier)
     fate = f"written to [bold]{shown(out)}[/]; --calibration uses it" if out else "not written; -o MODEL does that"
     console().print(f"the model is {fate}", soft_wrap=True)
 
@@ -63,7 +63,7 @@ def _cells(figure: Figure, decimals: int) -> tuple[str, str]:
     return number(figure.value, decimals), f"{number(figure.low, decimals)} to {number(figure.high, decimals)}"
 
 
-def _print_gate(done: Calibrated, fit: GateFit) -> None:
+def _print_verification(done: Calibrated, fit: VerificationFit) -> None:
     table = new_table(("", "left"), ("shipped", "right"), ("fitted", "right"))
     for name, before in fit.before._asdict().items():
         scale, decimals = (1, 2) if name == "auc" else (100, 0)
@@ -95,9 +95,10 @@ def doubts(done: Calibrated, joined: Joined | None, good: Examples) -> Iterator[
         )
     if done.ratings:
         yield from _rating_doubts(done, examples, done.ratings)
-    if done.gate and done.gate.after.good_below_20 > MANY_REFUSED:
+    share = done.verifier.after.good_below_20 if done.verifier else 0.0
+    if share > MANY_REFUSED:
         yield (
-            f"{100 * done.gate.after.good_below_20:.0f} % of the right takes score below 20, as another text would; "
+            f"{100 * share:.0f} % of the right takes score below 20, as another text would; "
             "a lower --refuse lets more of both pass"
         )
 
@@ -119,7 +120,7 @@ def _rating_doubts(done: Calibrated, rated: Examples, fit: RatingFit) -> Iterato
         yield "the scores may say nothing of the ratings: the interval of their correlation holds 0"
     well_rated = [take for take, rating in zip(rated.takes, rated.ratings, strict=True) if rating >= 50]
     n_refused = sum(score_take(take, done.model).same_text < 0.5 for take in well_rated)
-    if not done.gate and n_refused > MANY_REFUSED * len(well_rated):
+    if not done.verifier and n_refused > MANY_REFUSED * len(well_rated):
         yield (
             f"{n_refused} of {len(well_rated)} takes rated 50 or more are taken for another text, which ratings can't "
             "mend; --wrong fits that, too"
