@@ -336,7 +336,7 @@ def _open_with_ffmpeg(file: AudioFile, n_bytes: int, first_error: Exception) -> 
         raise AudioError(f"{file.name}: too large for ffmpeg ({n_bytes >> 20} MiB); convert it to FLAC first")
     if which("ffmpeg") is None or which("ffprobe") is None:
         raise DependencyError(
-            f"{file.name}: not for libsndfile to read ({_reason(first_error)}), and ffmpeg, which "
+            f"{file.name}: libsndfile can't read it ({_reason(first_error)}), and ffmpeg, which "
             "reads m4a, aac, mp4, webm, wma and amr, is not installed; apt install ffmpeg, or brew install ffmpeg"
         )
     if _is_text(file):  # also a playlist, which would have ffmpeg open what it names

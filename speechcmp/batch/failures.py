@@ -39,7 +39,7 @@ class FailureFile:
         if self.path is not None and self.path.exists():
             head = self.path.read_bytes()[: len(self.begin)] if self.path.is_file() else b"/"
             if not self.begin.startswith(head):
-                raise ParameterError(f"{self.path}: holds something else than failures; give these another name")
+                raise ParameterError(f"{self.path}: does not hold failures; give them another name")
             self.path.unlink()
         return self
 

@@ -106,7 +106,7 @@ def _checked(
             yield Entry(where, item)
             continue
         if not number and not begun and schema not in checks:
-            raise ParameterError(f"{path}: holds something else than {what}; name those")
+            raise ParameterError(f"{path}: does not hold {what}; name a file that does")
         yield Entry(where, None, torn)
 
 
@@ -142,7 +142,7 @@ def _learn(path: Path, lines: CsvLines, header: bytes, what: str) -> None:
     try:
         lines.learn(header)
     except ValueError as error:
-        raise ParameterError(f"{path}: holds something else than {what}; name those") from error
+        raise ParameterError(f"{path}: does not hold {what}; name a file that does") from error
 
 
 def _parquet_entries(path: Path, check: Check) -> Iterator[Entry]:

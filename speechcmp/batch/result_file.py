@@ -363,7 +363,7 @@ class LineFile:
                 self._lines.learn(header)
             if ours:
                 return len(header) if whole else 0
-        raise ParameterError(f"{self.path}: holds something else than batch results; give another name")
+        raise ParameterError(f"{self.path}: does not hold batch results; give another name")
 
     def _whole_end(self) -> int:
         """Return where the last whole record ends."""

@@ -323,7 +323,7 @@ def _found(positions: "array[int]") -> NDArray[np.int64]:
 
 def _lost(row: Row) -> Failure:
     name = without_secrets(row.take)
-    return Failure(row, name, f"{name}: the worker was killed, and killed again; check the file and the memory")
+    return Failure(row, name, f"{name}: the worker was killed twice; check the file and the memory")
 
 
 def _same_words(old: dict[str, Any], new: dict[str, Any]) -> bool:

@@ -136,7 +136,9 @@ def read_ratings(
     """
     path, (low, high) = Path(path), scale
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ParameterError(f"scale: {low:g} to {high:g} is none; give the worst and the best rating, such as 1 and 5")
+        raise ParameterError(
+            f"scale: {low:g} to {high:g} is no scale; give the worst and the best rating, such as 1 and 5"
+        )
     rows = [(f"{path}: {where}", _stripped(cells)) for where, cells in read_csv(path, lambda *_: None, skip_blank=True)]
     columns = rows[0][1].keys() if rows else ()
     key = next((name for name in ("id", "take") if name in columns), None)

@@ -41,11 +41,11 @@ def batch(
         ),
     ] = None,
     reference: Annotated[
-        str | None, typer.Option("--reference", metavar="REF", help="Without a manifest: compare with this.")
+        str | None, typer.Option("--reference", metavar="REF", help="Without a manifest: the reference.")
     ] = None,
     takes: Annotated[
         list[str] | None,
-        typer.Option("--takes", metavar="FOLDER", help="Without a manifest: these recordings."),
+        typer.Option("--takes", metavar="FOLDER", help="Without a manifest: the takes."),
     ] = None,
     jobs: options.JobsOption = None,
     dask: options.DaskOption = None,
@@ -74,7 +74,7 @@ def batch(
     recipe: options.RecipeOption = "default",
     match: Annotated[
         Literal["time", "index"],
-        typer.Option("--match", help="Match chunks by what is said when, or by number."),
+        typer.Option("--match", help="Match chunks by time and sound, or by number."),
     ] = "time",
     dtw: options.DtwOption = "exact",
     band: options.BandOption = None,
@@ -122,7 +122,9 @@ def _manifest(path: str | None, reference: str | None, takes: list[str] | None, 
 
     if path is not None:
         if is_url(path):
-            raise ParameterError(f"{without_secrets(path)}: a manifest is a file; what it names may be URLs")
+            raise ParameterError(
+                f"{without_secrets(path)}: a manifest must be a file here; the recordings it names may be URLs"
+            )
         if reference is not None or takes:
             raise ParameterError(f"{path}: give a manifest, or --reference and --takes, not both")
         if path == STDIN:
@@ -198,8 +200,8 @@ class _Run:
         kept = self._work.kept
         if self._work.n_dropped:
             warn(
-                f"{self._work.n_dropped} of the results there were belong to no row as it is now, and went; "
-                f"all of them are in {kept}"
+                f"{self._work.n_dropped} of the earlier results belong to no row of the manifest as it is now, and "
+                f"were left out; all of them are kept in {kept}"
             )
         elif kept is not None:
             warn(f"{out}: its end was damaged and is made anew; the file as it was is {kept}")

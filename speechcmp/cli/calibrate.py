@@ -24,7 +24,12 @@ def calibrate(
     *,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="MODEL", help="Write the model here, for --calibration; else only tell."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="MODEL",
+            help="Write the model to this file, for --calibration; by default only print the figures.",
+        ),
     ] = None,
     wrong: Annotated[
         Path | None,
@@ -89,7 +94,9 @@ def _scale(text: str) -> tuple[float, float]:
     try:
         low, high = (float(end) for end in text.split(","))
     except ValueError:
-        raise ParameterError(f"--scale: {text!r} is none; give the worst and the best rating, such as 1,5") from None
+        raise ParameterError(
+            f"--scale: {text!r} is no scale; give the worst and the best rating, such as 1,5"
+        ) from None
     return low, high
 
 

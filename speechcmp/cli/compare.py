@@ -30,7 +30,7 @@ def compare(
         typer.Option(
             "--also-reference",
             metavar="REF",
-            help="Another reading of the same text, or a folder of them; repeatable. Takes are placed among all.",
+            help="Another reading of the text, or a folder of them; repeatable. Each take is then placed among them.",
         ),
     ] = None,
     recipe: options.RecipeOption = "default",
@@ -39,7 +39,7 @@ def compare(
         typer.Option(
             "--by",
             envvar="SPEECHCMP_BY",
-            help="Match chunks by what is said when, by number, or all with all.",
+            help="Match chunks by time and sound, by number, or each with every other.",
         ),
     ] = "time",
     dtw: options.DtwOption = "exact",
@@ -53,7 +53,10 @@ def compare(
     ] = False,
     calibration: options.CalibrationOption = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also where to listen, rates, pauses and what points are lost to.")
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Also show where to listen, speaking rates, pauses, and what points were lost to."
+        ),
     ] = False,
     flag_copies: Annotated[
         bool,
@@ -103,7 +106,7 @@ def _check(reference: str, takes: list[str], *, matrix: bool, flag_copies: bool,
     if fail_under is not None and not 0 <= fail_under <= 100:
         raise ParameterError(f"--fail-under: {fail_under} is no score; give 0 to 100")
     if matrix and (flag_copies or fail_under is not None):
-        raise ParameterError("--by matrix: has no score and no place for copies; use --by time or index")
+        raise ParameterError("--by matrix: has no score and does not look for copies; use --by time or index")
     if reference == "-" and "-" in takes:
         raise ParameterError("-: standard input can be read only once; name a file for the other side")
 

@@ -40,7 +40,7 @@ def index(
 
     names = expand_inputs(inputs, recursive=recursive)
     if STDIN in names:
-        raise ParameterError("-: a stream has no file to come back to; save it first")
+        raise ParameterError("-: a stream can't be indexed, since no file stays; save it first")
     rows = []
     with open_library(db) as store:
         done = ingest(names, store, params=PRESETS[preset], n_jobs=jobs, limit_s=limit)

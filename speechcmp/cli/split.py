@@ -40,7 +40,7 @@ def split(
     ] = "table",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write every chunk into this folder.")] = None,
     codec: Annotated[Codec, typer.Option("--codec", help="What chunks are written as.")] = "wav",
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Write nothing, only tell.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Write no file, only print what was found.")] = False,
     recursive: options.RecursiveOption = False,
     split: "SplitParams",
 ) -> int:

@@ -155,7 +155,7 @@ def ingest(
 def _digest(path: str) -> _Digested | IngestFailure:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - as below
-            return IngestFailure(path, f"{path}: is no file that stays; save the recording to one first")
+            return IngestFailure(path, f"{path}: is not a file that stays; save the recording to one first")
         with open(path, "rb") as file:  # noqa: PTH123 - path may be anything open() takes
             return _Digested(path, hashlib.file_digest(file, "sha1").digest())
     except OSError as error:
@@ -249,4 +249,6 @@ def _through(workers: Workers, function: Callable[[Any], Any], items: Iterable[A
                 yield workers.outcome(future, function, item)
             except WorkerDiedError:
                 path = item if isinstance(item, str) else item.path
-                yield IngestFailure(path, f"{path}: the worker died of it twice; check the file and the memory")
+                yield IngestFailure(
+                    path, f"{path}: the worker died twice while reading it; check the file and the memory"
+                )

@@ -255,7 +255,7 @@ def test_nothing_is_overwritten(opened: Open) -> None:
 def test_files_of_others_are_left_alone(opened: Open, tmp_path: Path, suffix: str, text: str) -> None:
     path = tmp_path / f"r.{suffix}"
     path.write_text(text)
-    with pytest.raises(ParameterError, match="something else than batch results"):
+    with pytest.raises(ParameterError, match="does not hold batch results"):
         opened(resume=True)
     assert path.read_text() == text
 

@@ -84,11 +84,11 @@ def test_what_compare_prints_is_read(tmp_path: Path, *, as_lines: bool) -> None:
         ("", "no results"),
         ("[]", "no results"),
         ("{", "item 1: is damaged, or no result"),
-        ('{"schema": "speechcmp.split/1"}', "holds something else than results of a batch or of compare"),
-        ('{"a": 1}\n{"b"', "holds something else"),
-        ("3", "holds something else"),
-        ('{"schema": ["speechcmp.batch/1"]}\n', "holds something else"),
-        ('{"schema": {"a": 1}}\n', "holds something else"),
+        ('{"schema": "speechcmp.split/1"}', "does not hold results of a batch or of compare"),
+        ('{"a": 1}\n{"b"', "does not hold"),
+        ("3", "does not hold"),
+        ('{"schema": ["speechcmp.batch/1"]}\n', "does not hold"),
+        ('{"schema": {"a": 1}}\n', "does not hold"),
         ('{"schema": "speechcmp.batch/1", "take": 3}', "line 1: take is 3, no name"),
         (json.dumps({"schema": "speechcmp.batch/1", **record(0, chunks=[])}), "line 1: chunks: there are none"),
     ],
@@ -111,7 +111,7 @@ def test_results_of_an_earlier_version_are_named_by_line(tmp_path: Path) -> None
 def test_tables_that_are_no_results_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     path.write_text("id,reference,take,speaker\n1,a,b,c\n", encoding="utf-8")
-    with pytest.raises(ParameterError, match="holds something else"):
+    with pytest.raises(ParameterError, match="does not hold"):
         read_results(path)
     file = open_results(tmp_path / "torn.csv", carried=("speaker",), overall=OVERALL_FIELDS)
     file.append(record(0))

@@ -102,7 +102,7 @@ def test_calibration_reaches_the_score(speechcmp: Command, manifest: Path, tmp_p
     speechcmp("batch", manifest, *options)
     before = lines_of(tmp_path / "r.jsonl")
     done = speechcmp("batch", manifest, *options, "--resume", "--calibration", "model.json")
-    assert "3 of the results there were belong to no row" in done.err, "other scores are other results"
+    assert "3 of the earlier results belong to no row" in done.err, "other scores are other results"
     after = lines_of(tmp_path / "r.jsonl")
     assert [line["overall"]["distance"] for line in after] == [line["overall"]["distance"] for line in before]
     assert after[0]["overall"]["score"] != before[0]["overall"]["score"]
@@ -205,7 +205,7 @@ def test_max_failures(speechcmp: Command, take: Path, tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten(speechcmp: Command, manifest: Path, tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_text("mine\n")
-    for resume, message in (([], "--resume goes on with it, or remove it"), (["--resume"], "something else")):
+    for resume, message in (([], "--resume goes on with it, or remove it"), (["--resume"], "does not hold")):
         done = speechcmp("batch", manifest, "--out", "r.jsonl", "--jobs", 1, *resume)
         assert done.code == 2
         assert message in done.err
@@ -219,7 +219,7 @@ def test_what_went_is_said(speechcmp: Command, manifest: Path, tmp_path: Path) -
     before = (tmp_path / "r.jsonl").read_bytes()
     done = speechcmp("batch", manifest, "--out", "r.jsonl", "--jobs", 1, "--resume", "--recipe", "classic")
     assert done.code == 0
-    assert "3 of the results there were belong to no row as it is now" in done.err
+    assert "3 of the earlier results belong to no row of the manifest as it is now" in done.err
     assert (tmp_path / "r.jsonl.old").read_bytes() == before
 
 

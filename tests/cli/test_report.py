@@ -111,13 +111,13 @@ def test_a_broken_shard(speechcmp: Command, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["gone.jsonl"], "gone.jsonl: no such file; name the results of a batch"),
-        (["m.csv"], "m.csv: holds something else than batch results"),
-        (["c.jsonl"], "c.jsonl: holds something else than batch results"),
+        (["m.csv"], "m.csv: does not hold batch results"),
+        (["c.jsonl"], "c.jsonl: does not hold batch results"),
         (["c.json"], "c.json: results are a .jsonl or .csv file, or a .parquet folder"),
         (["folder.csv"], "folder.csv: results are a .jsonl"),
         (["r.jsonl", "--by", "teacher"], "--by: no column 'teacher'; choose one of id, reference, speaker, take"),
         (["r.jsonl", "--failures", "gone"], "gone: no such file; name the failures"),
-        (["r.jsonl", "--failures", "r.jsonl"], "r.jsonl: holds something else than failures of a batch"),
+        (["r.jsonl", "--failures", "r.jsonl"], "r.jsonl: does not hold failures of a batch"),
     ],
 )
 def test_wrong_usage(speechcmp: Command, tmp_path: Path, arguments: list[str], message: str) -> None:

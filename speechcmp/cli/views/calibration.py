@@ -90,8 +90,8 @@ def doubts(done: Calibrated, joined: Joined | None, good: Examples) -> Iterator[
     n_takes, n_unnamed = len(examples.takes), count_unnamed(examples)
     if n_unnamed:
         yield (
-            f"{n_unnamed} of {n_takes} takes name no speaker, and each counts as one: if speakers recur, the "
-            "figures flatter; add a column speaker"
+            f"{n_unnamed} of {n_takes} takes name no speaker, and each counts as a speaker of its own: if "
+            "speakers recur, the figures are too good; add a column speaker"
         )
     if done.ratings:
         yield from _rating_doubts(done, examples, done.ratings)

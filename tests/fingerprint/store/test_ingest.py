@@ -78,7 +78,9 @@ def test_a_worker_that_dies_costs_one_retry_and_then_a_row(tmp_path: Path, sqlit
     with open_store(sqlite_url) as store:
         rows = run(paths, store, n_jobs=2)
         assert [row for row in rows if isinstance(row, IngestFailure)] == [
-            IngestFailure(paths[2], f"{paths[2]}: the worker died of it twice; check the file and the memory")
+            IngestFailure(
+                paths[2], f"{paths[2]}: the worker died twice while reading it; check the file and the memory"
+            )
         ]
         assert added(rows) == 7
         assert sorted(row.path for row in rows) == paths
