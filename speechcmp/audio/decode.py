@@ -5,33 +5,32 @@ PCM is counted as pydub counts it, because the silence thresholds people know ar
 """
 
 import io
+import math
 import os
 import stat
 import sys
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from speechcmp.audio.damage import flac_lengths, ogg_lost_s
 from speechcmp.audio.truncation import endless_data, missing_part
-from speechcmp.errors import AudioError, DependencyError
-
-if TYPE_CHECKING:
-    from pydub import AudioSegment
+from speechcmp.errors import AudioError, DependencyError, ParameterError
 
 Pcm = NDArray[np.int16] | NDArray[np.int32]
 AudioPath = str | os.PathLike[str] | BinaryIO
 
 BLOCK_FRAMES = 1 << 18
 MAX_CHANNELS = 64
-MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 100, 768_000
-MAX_STREAM_BYTES = 1 << 30  # what is read from a pipe before giving up
-MAX_FFMPEG_BYTES = 1 << 30  # pydub holds the whole decoded recording in memory
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000
+MAX_STREAM_BYTES = 1 << 29  # what is read from a pipe before giving up
+DURATION_VARIABLE = "SPEECHCMP_MAX_DURATION"
+_MAX_DURATION_H = 4.0
 _HEAD_BYTES = 512
 _TEXT_BYTES = frozenset({*range(32, 127), *b"\t\n\r"})
 _WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_24": 4, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 4}
@@ -61,6 +60,8 @@ class AudioFile:
         A stream's bytes, or what ffmpeg decoded, shape (n_frames, channels); None: to be read from `path`.
     gain : float
         What samples are multiplied by, rounded down and cut off as pydub does.
+    lost_s : float
+        About how much of it could not be decoded, because the file is damaged.
     """
 
     name: str
@@ -72,6 +73,7 @@ class AudioFile:
     subtype: str
     data: bytes | Pcm | None = field(default=None, repr=False)
     gain: float = 1.0
+    lost_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
@@ -131,7 +133,8 @@ def open_audio(path: AudioPath, *, name: str | None = None) -> AudioFile:
     Raises
     ------
     AudioError
-        The file is missing, unreadable, empty, truncated or not audio.
+        The file is missing, unreadable, empty, truncated, not audio, no regular file, or longer than
+        `max_duration_s` allows.
     DependencyError
         The format needs ffmpeg, which is not installed.
     """
@@ -139,23 +142,47 @@ def open_audio(path: AudioPath, *, name: str | None = None) -> AudioFile:
         return _open_stream(path, name or "stream")
     path = Path(path)
     name = name or str(path)
-    if not _is_regular(path, name):
-        with path.open("rb") as stream:
-            return _open_stream(stream, name)
-    return _open_known(AudioFile(name, path, 0, 0, 0, 0, ""), path.stat().st_size)
+    return _open_known(AudioFile(name, path, 0, 0, 0, 0, ""), _regular_bytes(path, name))
 
 
-def _is_regular(path: Path, name: str) -> bool:
+def max_duration_s() -> float:
+    """Return how long a recording may be, in seconds: 4 h, or as many as `DURATION_VARIABLE` in the environment says.
+
+    The variable is what ``--max-duration`` sets, so that processes started from here have it, too.
+
+    Raises
+    ------
+    ParameterError
+        It is no number of hours above 0.
+
+    Examples
+    --------
+    >>> from speechcmp.audio.decode import max_duration_s
+    >>> max_duration_s()
+    14400.0
+    """
+    text = os.environ.get(DURATION_VARIABLE) or str(_MAX_DURATION_H)
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise AudioError(f"{name}: is a folder; name the recordings in it")
-        if not stat.S_ISREG(mode):  # opening a pipe twice would break it
-            return False
-        with path.open("rb"):
-            return True
+        hours = float(text)
+    except ValueError:
+        hours = math.nan
+    if not 0 < hours <= 1e6:
+        raise ParameterError(f"--max-duration: {text!r} is not possible; give hours above 0, such as 4")
+    return hours * 3600
+
+
+def _regular_bytes(path: Path, name: str) -> int:
+    """Return the size of a file that is one: a pipe or a device is refused unopened, for it might never end."""
+    try:
+        found = path.stat()
+        if stat.S_ISREG(found.st_mode):
+            with path.open("rb") if found.st_size else io.BytesIO():
+                return found.st_size
     except (OSError, ValueError) as error:
         raise unreadable_error(name, error) from error
+    if stat.S_ISDIR(found.st_mode):
+        raise AudioError(f"{name}: is a folder; name the recordings in it")
+    raise AudioError(f"{name}: not a file but a pipe or a device; save the recording to a file, or give - for stdin")
 
 
 def unreadable_error(name: str, error: OSError | ValueError) -> AudioError:
@@ -178,34 +205,43 @@ def _open_stream(stream: BinaryIO, name: str) -> AudioFile:
 def _open_known(file: AudioFile, n_bytes: int) -> AudioFile:
     if not n_bytes:
         raise AudioError(f"{file.name}: empty (0 bytes); record or copy it again")
-    _check_whole(file, n_bytes)
+    longest_s = max_duration_s()
+    lost_s = _check_whole(file, n_bytes)
     try:
         with _open_bytes(file) as raw, _open_sound(raw) as sound:
-            _check_length(sound)
-            # The length of an MP3 without a table of contents is a guess.
-            guessed = sound.format == "MP3" and not _has_table_of_contents(file)
-            opened = AudioFile(
-                file.name,
-                file.path,
-                sound.samplerate,
-                sound.channels,
-                _WIDTHS.get(sound.subtype, 2),
-                _count_frames(sound) if guessed else sound.frames,
-                sound.subtype,
-                file.data,
+            _check_length(sound, file, n_bytes)
+            # The length of an MP3 without a table of contents is a guess, that of a damaged Ogg a promise not kept.
+            guessed = lost_s > 0 or (sound.format == "MP3" and not _has_table_of_contents(file))
+            opened = replace(
+                file,
+                sample_rate=sound.samplerate,
+                channels=sound.channels,
+                sample_width=_WIDTHS.get(sound.subtype, 2),
+                n_frames=_count_frames(sound, longest_s) if guessed else sound.frames,
+                subtype=sound.subtype,
+                lost_s=lost_s,
             )
     # A TypeError: soundfile goes by the name .raw, where it opens by name, and asks for a sample rate.
     except (soundfile.LibsndfileError, RuntimeError, ArithmeticError, ValueError, TypeError) as error:
-        return _check(_open_with_ffmpeg(file, n_bytes, error))
+        return _check(_open_with_ffmpeg(file, longest_s, error), longest_s)
     if not opened.n_frames:
         with_length = _with_length(file, n_bytes)
-        return _check(opened) if with_length is None else _open_known(with_length, n_bytes)
-    return _check(opened)
+        return _check(opened, longest_s) if with_length is None else _open_known(with_length, n_bytes)
+    return _check(opened, longest_s)
 
 
-def _check_length(sound: soundfile.SoundFile) -> None:
-    if sound.frames >= _ENDLESS_FRAMES:  # libsndfile finds its way only where there is an end
+def _check_length(sound: soundfile.SoundFile, file: AudioFile, n_bytes: int) -> None:
+    """Leave to ffmpeg, which goes on to the end, what states no length or a wrong one: libsndfile believes it."""
+    if sound.frames >= _ENDLESS_FRAMES:
         raise ValueError(f"no length in the {sound.format} header")
+    if sound.format == "FLAC":
+        with _open_bytes(file) as raw:
+            lengths = flac_lengths(raw, n_bytes)
+        if lengths and lengths[0] > lengths[1]:
+            n_missing = lengths[0] - lengths[1]
+            raise AudioError(f"{file.name}: truncated ({n_missing:,} samples missing); copy or record it again")
+        if lengths:
+            raise ValueError(f"header says {lengths[0]:,} samples, and there are {lengths[1]:,}")
 
 
 def _with_length(file: AudioFile, n_bytes: int) -> AudioFile | None:
@@ -232,21 +268,31 @@ def _has_table_of_contents(file: AudioFile) -> bool:
     return any(name in first for name in (b"Xing", b"Info", b"VBRI"))
 
 
-def _count_frames(sound: soundfile.SoundFile) -> int:
+def _count_frames(sound: soundfile.SoundFile, longest_s: float) -> int:
     n_frames = 0
-    while n_read := len(sound.read(BLOCK_FRAMES, "int16")):
+    while (n_read := len(sound.read(BLOCK_FRAMES, "int16"))) and n_frames <= longest_s * sound.samplerate:
         n_frames += n_read
     return n_frames
 
 
-def _check(file: AudioFile) -> AudioFile:
+def _check(file: AudioFile, longest_s: float) -> AudioFile:
     if file.n_frames <= 0:
         raise AudioError(f"{file.name}: empty (no samples); record or copy it again")
     if not MIN_SAMPLE_RATE <= file.sample_rate <= MAX_SAMPLE_RATE:
         raise AudioError(f"{file.name}: a sample rate of {file.sample_rate} Hz is not possible; convert it to 16000 Hz")
     if not 0 < file.channels <= MAX_CHANNELS:
         raise AudioError(f"{file.name}: {file.channels} channels; at most {MAX_CHANNELS} can be read")
+    if file.duration_s > longest_s:
+        raise too_long_error(file.name, file.duration_s, longest_s)
     return file
+
+
+def too_long_error(name: str, duration_s: float, longest_s: float) -> AudioError:
+    """Make the error of a recording that is longer than it may be."""
+    return AudioError(
+        f"{name}: longer than {longest_s / 3600:g} h ({duration_s / 3600:.1f} h); cut it into parts, or allow more "
+        "with --max-duration HOURS"
+    )
 
 
 def _open_bytes(file: AudioFile) -> BinaryIO:
@@ -318,74 +364,47 @@ def _reason(error: Exception) -> str:
 # ---------------------------------------------------------------------------------------- truncated files
 
 
-def _check_whole(file: AudioFile, n_bytes: int) -> None:
-    """Refuse a file that was cut short: decoders would take it for a shorter one."""
+def _check_whole(file: AudioFile, n_bytes: int) -> float:
+    """Refuse a file that was cut short: decoders would take it for a shorter one. Return what else is lost, in s."""
     with _open_bytes(file) as raw:
         missing = missing_part(raw, n_bytes)
-    if missing:
-        raise AudioError(f"{file.name}: truncated ({missing}); copy or record it again")
+        if missing:
+            raise AudioError(f"{file.name}: truncated ({missing}); copy or record it again")
+        return ogg_lost_s(raw)
 
 
 # ---------------------------------------------------------------------------------------- ffmpeg
 
 
-def _open_with_ffmpeg(file: AudioFile, n_bytes: int, first_error: Exception) -> AudioFile:
+def _open_with_ffmpeg(file: AudioFile, max_duration_s: float, first_error: Exception) -> AudioFile:
     from shutil import which  # noqa: PLC0415 - only formats that libsndfile can't read come here
 
-    if n_bytes > MAX_FFMPEG_BYTES:
-        raise AudioError(f"{file.name}: too large for ffmpeg ({n_bytes >> 20} MiB); convert it to FLAC first")
     if which("ffmpeg") is None or which("ffprobe") is None:
         raise DependencyError(
             f"{file.name}: libsndfile can't read it ({_reason(first_error)}), and ffmpeg, which "
             "reads m4a, aac, mp4, webm, wma and amr, is not installed; apt install ffmpeg, or brew install ffmpeg"
         )
-    if _is_text(file):  # also a playlist, which would have ffmpeg open what it names
+    if _is_text(file):
         raise AudioError(f"{file.name}: not audio but text; name a recording")
-    segment = _decode_with_pydub(file)
-    frames = pcm_of_segment(segment)
-    return AudioFile(
-        file.name,
-        file.path,
-        segment.frame_rate,
-        segment.channels,
-        segment.sample_width,
-        len(frames),
-        "FFMPEG",
-        frames,
+    from speechcmp.audio.ffmpeg import decode  # noqa: PLC0415 - only formats that libsndfile can't read come here
+
+    source = file.data if isinstance(file.data, bytes) else file.path
+    assert source is not None  # noqa: S101 - an AudioFile has one or the other
+    found = decode(source, file.name, max_duration_s=max_duration_s)
+    n_frames, channels = found.pcm.shape
+    return replace(
+        file,
+        sample_rate=found.sample_rate,
+        channels=channels,
+        sample_width=found.sample_width,
+        n_frames=n_frames,
+        subtype="FFMPEG",
+        data=found.pcm,
+        lost_s=found.lost_s,
     )
 
 
 def _is_text(file: AudioFile) -> bool:
     with _open_bytes(file) as raw:
         head = raw.read(_HEAD_BYTES)
-    return b"#EXTM3U" in head or all(byte in _TEXT_BYTES for byte in head)
-
-
-def pcm_of_segment(segment: "AudioSegment") -> Pcm:
-    """Return the PCM of a pydub segment, (n, channels), in the range of its sample width."""
-    n_bytes = len(segment.raw_data) // segment.frame_width * segment.frame_width  # the last frame may be cut off
-    whole = memoryview(segment.raw_data)[:n_bytes]
-    shape = -1, segment.channels
-    if segment.sample_width == 1:
-        return np.frombuffer(whole, np.int8).astype(np.int16).reshape(shape)
-    if segment.sample_width == 2:
-        return np.frombuffer(whole, np.int16).reshape(shape)
-    return np.frombuffer(whole, np.int32).reshape(shape)
-
-
-def import_pydub() -> Any:  # noqa: ANN401 - a package without annotations
-    """Import pydub without its warnings: its own invalid escapes, and its look-out for ffmpeg."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pydub  # noqa: PLC0415 - 30 ms that few recordings need
-    return pydub
-
-
-def _decode_with_pydub(file: AudioFile) -> "AudioSegment":
-    pydub = import_pydub()
-    # An absolute path can't be taken for an option or a protocol ("concat:...") by ffmpeg.
-    source: Any = str(file.path.absolute()) if file.path else _open_bytes(file)
-    try:
-        return pydub.AudioSegment.from_file(source)
-    except (pydub.exceptions.CouldntDecodeError, ArithmeticError, LookupError, ValueError, OSError) as error:
-        raise AudioError(f"{file.name}: not audio, or broken; convert it to WAV or FLAC") from error
+    return all(byte in _TEXT_BYTES for byte in head)

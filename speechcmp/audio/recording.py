@@ -6,6 +6,7 @@ to -20 dBFS) are pydub's: levels come from an RMS cut to a whole number, gain ro
 
 import math
 import secrets
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +25,8 @@ from speechcmp.audio.decode import (
     Pcm,
     as_pcm,
     for_libsndfile,
-    import_pydub,
     one_line,
     open_audio,
-    pcm_of_segment,
 )
 from speechcmp.errors import AudioError, ParameterError
 
@@ -38,7 +37,6 @@ FULL_SCALE = 0.999
 SOFTWARE = "speechcmp"  # who wrote a file, as its header tells
 MAX_SAMPLES = 1_000_000_000  # 4 GB as float32
 MAX_PEAK = 8.0  # of floats given: gain may lift them over 1, but beyond this they were never divided
-MAX_DURATION_S = 4 * 3600  # what is made of a recording in memory takes several times as much
 
 
 class PcmSource(Protocol):
@@ -75,6 +73,8 @@ class Recording:
         Bytes a sample of the source, as pydub counts (1, 2 or 4): the grid on which gain is applied.
     n_clipped : int
         Samples that the last gain cut off.
+    lost_s : float
+        About how much of it could not be decoded, because the file is damaged.
     """
 
     samples: NDArray[np.float32]
@@ -83,6 +83,7 @@ class Recording:
     path: Path | None = None
     sample_width: int = 2
     n_clipped: int = 0
+    lost_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.samples.ndim not in {1, 2} or not self.samples.size:
@@ -170,7 +171,7 @@ class Recording:
         if not all(hasattr(segment, field) for field in ("raw_data", "sample_width", "frame_rate", "channels")):
             kind = type(segment).__name__
             raise ParameterError(f"{name}: must be a pydub.AudioSegment, given {kind}; use Recording.from_array")
-        pcm = pcm_of_segment(segment)
+        pcm = _pcm_of_segment(segment)
         width = segment.sample_width
         samples = np.multiply(pcm, 2.0 ** (1 - 8 * width), dtype=np.float64).astype(np.float32)
         flat = samples[:, 0] if segment.channels == 1 else samples
@@ -195,7 +196,7 @@ class Recording:
         """
         stored: Any = {1: np.int8, 2: np.int16, 4: np.int32}[self.sample_width]
         data = b"".join(block.astype(stored).tobytes() for block in self.pcm_blocks())
-        return import_pydub().AudioSegment(
+        return _import_pydub().AudioSegment(
             data=data, sample_width=self.sample_width, frame_rate=self.sample_rate, channels=self.channels
         )
 
@@ -351,10 +352,10 @@ def load_recording(
     """
     file = open_audio(path, name=name)
     n_samples = file.n_frames * file.channels
-    if file.duration_s > MAX_DURATION_S or n_samples > MAX_SAMPLES:
+    if n_samples > MAX_SAMPLES:
         raise AudioError(
             f"{file.name}: too long for memory ({file.duration_s / 3600:.1f} h, {n_samples:,} samples; "
-            f"at most {MAX_DURATION_S // 3600} h and {MAX_SAMPLES:,}); cut it into parts first"
+            f"at most {MAX_SAMPLES:,}); cut it into parts first"
         )
     recording = to_recording(file)
     if not recording.samples.any():
@@ -372,7 +373,22 @@ def to_recording(file: AudioFile) -> Recording:
         np.multiply(block, 2.0 ** (1 - 8 * file.sample_width), out=samples[position : position + len(block)])
         position += len(block)
     flat = samples[:, 0] if file.channels == 1 else samples
-    return Recording(flat, file.sample_rate, file.name, file.path, file.sample_width)
+    return Recording(flat, file.sample_rate, file.name, file.path, file.sample_width, lost_s=file.lost_s)
+
+
+def _import_pydub() -> Any:  # noqa: ANN401 - a package without annotations
+    """Import pydub without its warnings: its own invalid escapes, and its look-out for ffmpeg."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pydub  # noqa: PLC0415 - 30 ms for those who come from there
+    return pydub
+
+
+def _pcm_of_segment(segment: "AudioSegment") -> Pcm:
+    """Return the PCM of a pydub segment, (n, channels), in the range of its sample width."""
+    stored: Any = {1: np.int8, 2: np.int16, 4: np.int32}[segment.sample_width]
+    pcm: Pcm = np.frombuffer(segment.raw_data, stored).reshape(-1, segment.channels)
+    return pcm.astype(np.int16) if segment.sample_width == 1 else pcm
 
 
 def silent_error(name: str) -> AudioError:

@@ -191,6 +191,7 @@ def split_recording(source: Source, params: SplitParams | None = None) -> Split[
     found: FoundSpeech = _find_speech(leveled, chosen)
     chunks: tuple[Chunk, ...] = _chunks(leveled, found, chosen)
     warnings = (
+        *loss_warning(source),
         *_split_warnings(leveled, found, chosen),
         *_cut_off_warning(source, level, chunks),
         *_clipping_warning(leveled, level.peak_dbfs + gain_db, chosen),
@@ -218,6 +219,12 @@ def _chunks(source: PcmSource, found: FoundSpeech, params: SplitParams) -> tuple
 
 
 # ----------------------------------------------------------------------------------------------- warnings
+def loss_warning(source: Recording | AudioFile) -> Iterator[str]:
+    """Yield what a damaged file no longer holds."""
+    if source.lost_s:
+        yield f"damaged: {max(source.lost_s, 0.1):.1f} s could not be decoded; copy or record it again"
+
+
 def _split_warnings(source: PcmSource, found: FoundSpeech, params: SplitParams) -> Iterator[str]:
     """Yield what is odd about the chunks, with the remedy."""
     threshold = None if params.silence_thresh_dbfs == "auto" else float(params.silence_thresh_dbfs)

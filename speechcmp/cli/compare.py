@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BELOW = 4
 
 
+@options.with_max_duration
 @options.with_split_options
 def compare(
     reference: Annotated[str, typer.Argument(help="The recording to be compared with; - for stdin.")],

@@ -29,6 +29,7 @@ class Answer:
     elapsed_ms: float
 
 
+@options.with_max_duration
 def identify(
     clips: Annotated[list[str], typer.Argument(help="Clips, quoted globs, folders, or - for stdin.")],
     *,

@@ -16,6 +16,7 @@ SCHEMA = "speechcmp.index/1"
 CSV_COLUMNS = ("path", "status", "recording_id", "hashes", "duration_s", "reason")
 
 
+@options.with_max_duration
 def index(
     inputs: Annotated[list[str], typer.Argument(help="Recordings, quoted globs or folders.")],
     *,

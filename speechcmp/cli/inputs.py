@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from speechcmp.errors import AudioError, ParameterError, SpeechcmpError, StoreEr
 T = TypeVar("T")
 
 STDIN = "-"
+_ANY_FOLDER = re.compile(r"(?:(?<=/)|^)\*\*(?:/|$)")
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64"}  # libsndfile
     | {".m4a", ".aac", ".mp4", ".webm", ".wma", ".amr", ".3gp"}  # ffmpeg
@@ -53,8 +55,23 @@ def _matches(name: str, *, recursive: bool) -> list[str]:
         except OSError:
             return []
     if _is_pattern(name):
-        return sorted(x for x in glob.glob(name, recursive=True) if not os.path.isdir(x))  # noqa: PTH207, PTH112
+        return sorted(x for x in _glob(name) if not os.path.isdir(x))  # noqa: PTH112 - as `_is_pattern`
     return [name]
+
+
+def _glob(pattern: str) -> set[str]:
+    """Find what a pattern stands for; ``**`` goes into no link, as those that lead back would never end."""
+    parts = _ANY_FOLDER.split(pattern, maxsplit=1)
+    if len(parts) == 1:
+        return set(glob.glob(pattern))  # noqa: PTH207 - Path takes no absolute patterns
+    before, after = parts
+    found: set[str] = set()
+    for start in glob.glob(before) if before else [""]:  # noqa: PTH207
+        for folder, folders, _ in os.walk(start or "."):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            inside = folder if start else os.path.relpath(folder)
+            found |= _glob(os.path.join("" if inside == "." else glob.escape(inside), after or "*"))  # noqa: PTH118
+    return found
 
 
 def _is_pattern(name: str) -> bool:

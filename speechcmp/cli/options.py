@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -132,6 +133,15 @@ DbOption = Annotated[
         "A password comes from SPEECHCMP_DB_PASSWORD or ~/.my.cnf.",
     ),
 ]
+MaxDurationOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-duration",
+        metavar="HOURS",
+        help="Refuse longer recordings; 4 hours by default.",
+        rich_help_panel="Limits",
+    ),
+]
 JobsOption = Annotated[
     int | None,
     typer.Option("--jobs", "-j", envvar="SPEECHCMP_JOBS", metavar="N", help="Processes; all cores by default."),
@@ -148,6 +158,37 @@ DaskOption = Annotated[
 ]
 
 
+def with_max_duration(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command ``--max-duration``: by the environment, so that its processes know of it, too."""
+    name = "SPEECHCMP_MAX_DURATION"  # `speechcmp.audio.decode.DURATION_VARIABLE`, which would load numpy
+
+    @functools.wraps(command)
+    def with_option(*, max_duration: float | None = None, **values: Any) -> int:  # noqa: ANN401 - as above
+        before = os.environ.get(name)
+        if max_duration is not None:
+            os.environ[name] = str(max_duration)
+        try:
+            return command(**values)
+        finally:
+            if before is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = before
+
+    own = inspect.signature(command).parameters.values()
+    option = inspect.Parameter(
+        "max_duration", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=MaxDurationOption
+    )
+    _take(with_option, [*own, option])
+    return with_option
+
+
+def _take(function: Callable[..., int], parameters: list[inspect.Parameter]) -> None:
+    """Let typer see these parameters."""
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {x.name: x.annotation for x in parameters}
+
+
 def with_split_options(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command the splitting options, which it gets as one argument: ``split``, the `SplitParams`."""
     shared = inspect.signature(split_params).parameters
@@ -158,9 +199,7 @@ def with_split_options(command: Callable[..., int]) -> Callable[..., int]:
         given = {name: values.pop(name) for name in shared}
         return command(**values, split=split_params(**given))
 
-    parameters = [*own, *(x.replace(kind=x.KEYWORD_ONLY) for x in shared.values())]
-    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {x.name: x.annotation for x in parameters}
+    _take(with_options, [*own, *(x.replace(kind=x.KEYWORD_ONLY) for x in shared.values())])
     return with_options
 
 

@@ -30,6 +30,7 @@ class Outcome(NamedTuple):
     chunk_paths: Sequence[Path]
 
 
+@options.with_max_duration
 @options.with_split_options
 def split(
     inputs: Annotated[list[str], typer.Argument(help="Recordings, quoted globs, folders, or - for stdin.")],
