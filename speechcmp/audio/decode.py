@@ -31,6 +31,7 @@ MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000
 MAX_STREAM_BYTES = 1 << 29  # what is read from a pipe before giving up
 DURATION_VARIABLE = "SPEECHCMP_MAX_DURATION"
 _MAX_DURATION_H = 4.0
+_MAX_HELD_BYTES = 128 << 20  # an hour of 16 kHz, as PCM of 16 bits
 _HEAD_BYTES = 512
 _TEXT_BYTES = frozenset({*range(32, 127), *b"\t\n\r"})
 _WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_24": 4, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 4}
@@ -143,6 +144,19 @@ def open_audio(path: AudioPath, *, name: str | None = None) -> AudioFile:
     path = Path(path)
     name = name or str(path)
     return _open_known(AudioFile(name, path, 0, 0, 0, 0, ""), _regular_bytes(path, name))
+
+
+def read_once(file: AudioFile) -> AudioFile:
+    """Return the file with its PCM in memory, so that it may change meanwhile and is decoded once; not a long one."""
+    n_samples = file.n_frames * file.channels
+    if isinstance(file.data, np.ndarray) or n_samples * max(file.sample_width, 2) > _MAX_HELD_BYTES:
+        return file
+    pcm: Any = np.empty((file.n_frames, file.channels), np.int32 if file.sample_width == 4 else np.int16)
+    position = 0
+    for block in replace(file, gain=1.0).pcm_blocks():
+        pcm[position : position + len(block)] = block
+        position += len(block)
+    return replace(file, data=pcm)
 
 
 def max_duration_s() -> float:

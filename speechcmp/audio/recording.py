@@ -257,6 +257,7 @@ class Recording:
 
 
 Source = TypeVar("Source", Recording, AudioFile)
+AnySource = Recording | AudioFile
 
 
 def _checked_array(samples: ArrayLike, name: str) -> NDArray[Any]:
@@ -365,15 +366,19 @@ def load_recording(
     return recording if sample_rate is None else resample(recording, sample_rate)
 
 
-def to_recording(file: AudioFile) -> Recording:
-    """Read an opened file to its end, its gain applied; one channel becomes shape (n,)."""
-    samples = np.empty((file.n_frames, file.channels), np.float32)
+def to_recording(file: AudioFile, start: int = 0, stop: int | None = None) -> Recording:
+    """Read the frames from `start` to `stop` of an opened file, its gain applied; one channel becomes shape (n,)."""
+    stop = file.n_frames if stop is None else min(stop, file.n_frames)
+    samples = np.empty((stop - start, file.channels), np.float32)
     position = 0
-    for block in file.pcm_blocks():
+    for block in file.pcm_blocks(start, stop):
         np.multiply(block, 2.0 ** (1 - 8 * file.sample_width), out=samples[position : position + len(block)])
         position += len(block)
-    flat = samples[:, 0] if file.channels == 1 else samples
-    return Recording(flat, file.sample_rate, file.name, file.path, file.sample_width, lost_s=file.lost_s)
+    return _recording_of(file, samples[:, 0] if file.channels == 1 else samples, file.sample_rate)
+
+
+def _recording_of(file: AudioFile, samples: NDArray[np.float32], sample_rate: int) -> Recording:
+    return Recording(samples, sample_rate, file.name, file.path, file.sample_width, lost_s=file.lost_s)
 
 
 def _import_pydub() -> Any:  # noqa: ANN401 - a package without annotations
@@ -505,6 +510,27 @@ def resample(recording: Recording, sample_rate: int) -> Recording:
     padding = [(0, max(0, n_frames - len(samples)))] + [(0, 0)] * (samples.ndim - 1)
     fitted = np.pad(samples[:n_frames], padding).astype(np.float32, copy=False)
     return replace(recording, samples=fitted, sample_rate=sample_rate)
+
+
+def to_mono(source: Recording | AudioFile, sample_rate: int) -> Recording:
+    """Mix the channels down and resample, as `mix_down` and `resample` do: of a file, block by block."""
+    if isinstance(source, Recording):
+        return resample(mix_down(source), sample_rate)
+    if source.n_frames <= BLOCK_FRAMES or source.sample_rate == sample_rate:
+        return resample(mix_down(to_recording(source)), sample_rate)
+    import soxr  # noqa: PLC0415 - not every recording needs it
+
+    stream = soxr.ResampleStream(source.sample_rate, sample_rate, 1, dtype="float32", quality="HQ")
+    samples = np.zeros(math.ceil(source.n_frames * sample_rate / source.sample_rate), np.float32)
+    read = position = 0
+    for block in source.pcm_blocks():
+        read += len(block)
+        floats = np.multiply(block, np.float32(2.0 ** (1 - 8 * source.sample_width)), dtype=np.float32)
+        mono = floats[:, 0] if source.channels == 1 else floats.mean(axis=1, dtype=np.float32)
+        resampled = stream.resample_chunk(mono, last=read == source.n_frames)[: len(samples) - position]
+        samples[position : position + len(resampled)] = resampled
+        position += len(resampled)
+    return _recording_of(source, samples, sample_rate)
 
 
 def save_pcm(path: Path, source: Recording | AudioFile, start: int = 0, stop: int | None = None) -> None:

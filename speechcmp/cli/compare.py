@@ -131,10 +131,10 @@ def _check_references(reference: str, others: list[str], takes: list[str], *, ma
 
 
 def _prepare(name: str, params: "CompareParams") -> "Prepared":
-    from speechcmp.audio.recording import load_recording
+    from speechcmp.audio.decode import open_audio
     from speechcmp.comparison.compare import prepare
 
-    return prepare(load_recording(as_source(name), mono=False, name=as_label(name)), params)
+    return prepare(open_audio(as_source(name), name=as_label(name)), params)
 
 
 def _comparer(

@@ -8,13 +8,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.audio.recording import Recording, mix_down, resample
-from speechcmp.audio.split import SplitParams, split_recording
+from speechcmp.audio.decode import AudioFile, read_once
+from speechcmp.audio.recording import AnySource, Recording, to_mono, to_recording
+from speechcmp.audio.split import Split, SplitParams, split_recording
 from speechcmp.audio.vad import speech_frames
 from speechcmp.comparison.align import Alignment, AlignParams, ChunkMatch, FrameRange, Speech, Track, align_speech
 from speechcmp.comparison.mismatch import find_mismatches, local_costs
@@ -81,7 +82,7 @@ class Prepared:
 
     Attributes
     ----------
-    recording : Recording
+    recording : Recording or AudioFile
         At one loudness.
     recipe : Recipe
         What features are extracted by.
@@ -99,7 +100,7 @@ class Prepared:
     warnings : tuple of str
     """
 
-    recording: Recording
+    recording: AnySource
     recipe: Recipe
     chunks: tuple[Span, ...]
     speech: Speech
@@ -111,14 +112,18 @@ class Prepared:
 
 
 def compare(
-    reference: Recording, take: Recording, *, params: CompareParams | None = None, flag_copies: bool = False
+    reference: AnySource,
+    take: AnySource,
+    *,
+    params: CompareParams | None = None,
+    flag_copies: bool = False,
 ) -> Comparison:
     """Compare a take with its reference, chunk by chunk.
 
     Parameters
     ----------
-    reference, take : Recording
-        Any rates and channels.
+    reference, take : Recording or AudioFile
+        Any rates and channels; of a file that is opened only, a long one takes less memory.
     params : CompareParams, optional
     flag_copies : bool
         Look whether the take is a copy of the reference, and say so in `Comparison.copy` and a warning.
@@ -139,14 +144,15 @@ def compare(
     return compare_prepared(*sides, params=params, flag_copies=flag_copies)
 
 
-def prepare(recording: Recording, params: CompareParams) -> Prepared:
+def prepare(recording: AnySource, params: CompareParams) -> Prepared:
     """Bring a recording to one loudness, split it, and extract its features; see `Prepared`."""
     recipe = find_recipe(params.recipe)
     _check_samples(recording)
-    split = split_recording(recording, params.split)
+    source = read_once(recording) if isinstance(recording, AudioFile) else recording
+    split: Split[Any] = split_recording(source, params.split)
     rate = recording.sample_rate
     chunks = tuple(Span(chunk.start / rate, chunk.stop / rate) for chunk in split.chunks)
-    mono = resample(mix_down(split.source), ALIGNMENT_RECIPE.sample_rate)
+    mono = to_mono(split.source, ALIGNMENT_RECIPE.sample_rate)
     levels = frame_levels(mono.samples, ALIGNMENT_RECIPE.mfcc.hop_length)
     # One spectrum for both: the alignment shares the score's windows.
     ours, bands = log_mel_bands(mono.samples, mono.sample_rate, [ALIGNMENT_RECIPE.mfcc, SCORE_BANDS])
@@ -170,6 +176,8 @@ def prepare(recording: Recording, params: CompareParams) -> Prepared:
 
 
 def _check_samples(recording: object) -> None:
+    if isinstance(recording, AudioFile):
+        return  # checked as they are read
     if not isinstance(recording, Recording):
         kind = type(recording).__name__
         raise ParameterError(f"{recording!s:.60}: must be a Recording, given {kind}; load_recording(path) reads one")
@@ -386,9 +394,7 @@ def _features_of(side: Prepared, span: Span) -> tuple[Features, NDArray[np.int64
     """
     recipe = side.recipe
     if side.features is None:
-        rate = side.recording.sample_rate
-        samples = side.recording.samples[round(span.start_s * rate) : max(round(span.end_s * rate), 1)]
-        features = extract_features(replace(side.recording, samples=samples), recipe)
+        features = extract_features(_part(side.recording, span), recipe)
         return features, np.arange(len(features))
     start, stop = _frames(span, recipe.hop_s, len(side.features))
     frames = np.arange(start, stop)
@@ -397,6 +403,13 @@ def _features_of(side: Prepared, span: Span) -> tuple[Features, NDArray[np.int64
         spoken = side.spoken[at]
         frames = frames[spoken] if spoken.any() else frames
     return side.features[frames], frames - start
+
+
+def _part(source: AnySource, span: Span) -> Recording:
+    start, stop = round(span.start_s * source.sample_rate), max(round(span.end_s * source.sample_rate), 1)
+    if isinstance(source, AudioFile):
+        return to_recording(source, start, stop)
+    return replace(source, samples=source.samples[start:stop])
 
 
 def _frames(span: Span, hop_s: float, n_frames: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.audio.recording import Recording, mix_down, resample
+from speechcmp.audio.recording import AnySource, to_mono
 from speechcmp.audio.vad import speech_frames
 from speechcmp.dtw.warp import METRICS
 from speechcmp.errors import ParameterError
@@ -119,12 +119,12 @@ def find_recipe(recipe: str | Recipe) -> Recipe:
     return RECIPES[recipe]
 
 
-def extract_features(recording: Recording, recipe: Recipe) -> Features:
+def extract_features(recording: AnySource, recipe: Recipe) -> Features:
     """Turn a recording into features as a recipe says.
 
     Parameters
     ----------
-    recording : Recording
+    recording : Recording or AudioFile
         Any rate; channels are mixed to their mean.
     recipe : Recipe
         See `RECIPES`.
@@ -134,7 +134,7 @@ def extract_features(recording: Recording, recipe: Recipe) -> Features:
     float32, shape (n_frames, n_dims)
         Time first; frame t is centered at ``t * recipe.hop_s`` seconds.
     """
-    mono = resample(mix_down(recording), recipe.sample_rate)
+    mono = to_mono(recording, recipe.sample_rate)
     (bands,) = log_mel_bands(mono.samples, recipe.sample_rate, [recipe.mfcc])
     return features_of_bands(bands, frame_levels(mono.samples, recipe.mfcc.hop_length), recipe)
 

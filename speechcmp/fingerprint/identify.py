@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.audio.recording import Recording, mix_down
+from speechcmp.audio.recording import AnySource, Recording, mix_down, to_mono
 from speechcmp.errors import ParameterMismatchError
 from speechcmp.fingerprint.landmarks import landmarks, query_landmarks
 from speechcmp.fingerprint.peaks import PRESETS, SPEECH, FingerprintParams
@@ -93,7 +93,7 @@ def identify(
     return Identified(len(query.hashes), tuple(named))
 
 
-def find_copy(original: Recording, copy: Recording, *, params: FingerprintParams = SPEECH) -> Match | None:
+def find_copy(original: AnySource, copy: AnySource, *, params: FingerprintParams = SPEECH) -> Match | None:
     """Tell whether one recording is, in part or whole, a copy of another: no two takes of a text are.
 
     Returns
@@ -101,8 +101,9 @@ def find_copy(original: Recording, copy: Recording, *, params: FingerprintParams
     Match or None
         Where the copy starts in the original; None when it is none. A clear answer, not a failure.
     """
-    stored = landmarks(mix_down(original).samples, original.sample_rate, params=params)
-    query = query_landmarks(mix_down(copy).samples, copy.sample_rate, params=params)
+    ours, theirs = (to_mono(side, side.sample_rate).samples for side in (original, copy))
+    stored = landmarks(ours, original.sample_rate, params=params)
+    query = query_landmarks(theirs, copy.sample_rate, params=params)
     if not len(stored) or not len(query.hashes):
         return None
     hop_s = params.hop / (params.sample_rate or original.sample_rate)
