@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from speechcmp.parallel.processes import Workers
 
 
+@options.with_allow_private
 @options.with_max_duration
 @options.with_split_options
 def batch(

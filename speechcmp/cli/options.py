@@ -133,15 +133,6 @@ DbOption = Annotated[
         "A password comes from SPEECHCMP_DB_PASSWORD or ~/.my.cnf.",
     ),
 ]
-MaxDurationOption = Annotated[
-    float | None,
-    typer.Option(
-        "--max-duration",
-        metavar="HOURS",
-        help="Refuse longer recordings; 4 hours by default.",
-        rich_help_panel="Limits",
-    ),
-]
 JobsOption = Annotated[
     int | None,
     typer.Option("--jobs", "-j", envvar="SPEECHCMP_JOBS", metavar="N", help="Processes; all cores by default."),
@@ -158,29 +149,53 @@ DaskOption = Annotated[
 ]
 
 
-def with_max_duration(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command ``--max-duration``: by the environment, so that its processes know of it, too."""
-    name = "SPEECHCMP_MAX_DURATION"  # `speechcmp.audio.decode.DURATION_VARIABLE`, which would load numpy
+def _by_environment(name: str, annotation: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:  # noqa: ANN401
+    """Make what gives commands an option that the library reads from the environment: other processes have it, too."""
+    variable = "SPEECHCMP_" + name.upper()
 
-    @functools.wraps(command)
-    def with_option(*, max_duration: float | None = None, **values: Any) -> int:  # noqa: ANN401 - as above
-        before = os.environ.get(name)
-        if max_duration is not None:
-            os.environ[name] = str(max_duration)
-        try:
-            return command(**values)
-        finally:
-            if before is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = before
+    def with_option(command: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(command)
+        def run(**values: Any) -> int:  # noqa: ANN401 - whatever the command has
+            given, before = values.pop(name), os.environ.pop(variable, None)
+            if given:
+                os.environ[variable] = str(given)
+            try:
+                return command(**values)
+            finally:
+                os.environ.pop(variable, None)
+                if before is not None:
+                    os.environ[variable] = before
 
-    own = inspect.signature(command).parameters.values()
-    option = inspect.Parameter(
-        "max_duration", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=MaxDurationOption
-    )
-    _take(with_option, [*own, option])
+        own = inspect.signature(command).parameters.values()
+        _take(run, [*own, inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)])
+        return run
+
     return with_option
+
+
+with_max_duration = _by_environment(  # `speechcmp.audio.decode.DURATION_VARIABLE`
+    "max_duration",
+    Annotated[
+        float | None,
+        typer.Option(
+            "--max-duration",
+            metavar="HOURS",
+            help="Refuse longer recordings; 4 hours by default.",
+            rich_help_panel="Limits",
+        ),
+    ],
+)
+with_allow_private = _by_environment(  # `speechcmp.audio.url.PRIVATE_VARIABLE`
+    "allow_private",
+    Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-private",
+            help="Let a URL's server redirect to a private address.",
+            rich_help_panel="Limits",
+        ),
+    ],
+)
 
 
 def _take(function: Callable[..., int], parameters: list[inspect.Parameter]) -> None:

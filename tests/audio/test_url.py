@@ -56,6 +56,10 @@ class _Handler(SimpleHTTPRequestHandler):
             self.path = self.path.removeprefix("/closed")
         if self.path == "/broken":
             self.send_error(503)
+        elif self.path.startswith("/to?"):
+            self.send_response(302)
+            self.send_header("Location", self.path[4:])
+            self.end_headers()
         elif self.path == "/slow":
             self.server.ended.wait(60)
         elif self.path == "/cut.wav":
@@ -146,7 +150,7 @@ def test_passwords_let_in_and_are_not_told(
         "nosuch://anna:***@host/x.wav"
     ]
     assert "unreadable (status 503); check the URL" in failures[2]["reason"]
-    assert "unreadable (Protocol not known: nosuch)" in failures[3]["reason"]
+    assert "not a URL that is read; give one of http, https, s3" in failures[3]["reason"]
     assert SECRET not in "".join(x["file"] + x["reason"] for x in failures)
     told = capfd.readouterr()
     assert SECRET not in told.out + told.err
@@ -170,14 +174,63 @@ def test_without_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 # --- reading
 
 
-def test_any_protocol_of_fsspec() -> None:
-    import fsspec
+@pytest.mark.parametrize(
+    "url",
+    [
+        "memory://folder/x.wav",
+        "reference://x::http://127.0.0.1/ref.json",
+        "zip://x.wav::http://127.0.0.1/y.zip",
+        "simplecache::http://127.0.0.1/x.wav",
+        "http://127.0.0.1/x.wav::file:///etc/passwd",
+        "https://h/a::b",
+        "file://server/x.wav",
+        "local://etc/passwd",
+        "github://o:r@main/x.wav",
+        "ftp://h/x.wav",
+        "data://x",
+        "dask://x",
+    ],
+)
+def test_other_protocols_and_chains_are_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_fetch", lambda _: pytest.fail("was fetched"))
+    with pytest.raises(AudioError, match="not a URL that is read"):
+        read_url(url)
 
-    with fsspec.open("memory://folder/x.wav", "wb") as file:
-        file.write(b"abc" * 1_000_000)
-    assert read_url("memory://folder/x.wav") == b"abc" * 1_000_000
-    with pytest.raises(AudioError, match="no such file"):
-        read_url("memory://folder/y.wav")
+
+def test_case_of_the_protocol_is_nothing(server: Server) -> None:
+    url = server.url("w%200.wav")
+    assert read_url(url.replace("http", "HTTP")) == read_url(url)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="has one loopback address only")
+def test_redirects_stay_on_the_web_and_off_private_addresses(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = server.url("w%200.wav")
+    data = read_url(there)
+    assert read_url(server.url(f"to?{there}")) == data, "a private server that was named may move its own"
+    elsewhere = there.replace("127.0.0.1", "127.0.0.2")
+    with pytest.raises(AudioError, match=r"redirected to a private address; --allow-private permits that"):
+        read_url(server.url(f"to?{elsewhere}"))
+    for other in ("file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://h"):
+        with pytest.raises(AudioError, match="unreadable"):
+            read_url(server.url(f"to?{other}"))
+    monkeypatch.setenv("SPEECHCMP_ALLOW_PRIVATE", "1")
+    with pytest.raises(AudioError, match="Cannot connect"):  # for nobody is there
+        read_url(server.url(f"to?{elsewhere}"))
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        *((name, True) for name in ("8.8.8.8", "2001:4860:4860::8888")),
+        *((name, False) for name in ("127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254")),
+        *(
+            (name, False)
+            for name in ("::1", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "100.64.0.1", "::", "0.0.0.1")
+        ),
+    ],
+)
+def test_what_a_public_address_is(address: str, public: bool) -> None:
+    assert remote._is_public(address) == public
 
 
 def test_a_protocol_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
