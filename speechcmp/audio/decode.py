@@ -7,7 +7,6 @@ PCM is counted as pydub counts it, because the silence thresholds people know ar
 import io
 import math
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from speechcmp.audio.damage import flac_lengths, ogg_lost_s
 from speechcmp.audio.truncation import endless_data, missing_part
 from speechcmp.errors import AudioError, DependencyError, ParameterError
+from speechcmp.files import irregular
 
 Pcm = NDArray[np.int16] | NDArray[np.int32]
 AudioPath = str | os.PathLike[str] | BinaryIO
@@ -188,15 +188,15 @@ def max_duration_s() -> float:
 def _regular_bytes(path: Path, name: str) -> int:
     """Return the size of a file that is one: a pipe or a device is refused unopened, for it might never end."""
     try:
-        found = path.stat()
-        if stat.S_ISREG(found.st_mode):
-            with path.open("rb") if found.st_size else io.BytesIO():
-                return found.st_size
+        other = irregular(path)
+        if other is None:
+            n_bytes = path.stat().st_size
+            with path.open("rb") if n_bytes else io.BytesIO():  # what seems empty may be a file of /proc
+                return n_bytes
     except (OSError, ValueError) as error:
         raise unreadable_error(name, error) from error
-    if stat.S_ISDIR(found.st_mode):
-        raise AudioError(f"{name}: is a folder; name the recordings in it")
-    raise AudioError(f"{name}: not a file but a pipe or a device; save the recording to a file, or give - for stdin")
+    remedy = "name the recordings in it" if other == "a folder" else "save the recording to a file, or give - for stdin"
+    raise AudioError(f"{name}: is {other}; {remedy}")
 
 
 def unreadable_error(name: str, error: OSError | ValueError) -> AudioError:

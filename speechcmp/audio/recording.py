@@ -5,7 +5,6 @@ to -20 dBFS) are pydub's: levels come from an RMS cut to a whole number, gain ro
 """
 
 import math
-import secrets
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from speechcmp.audio.decode import (
     open_audio,
 )
 from speechcmp.errors import AudioError, ParameterError
+from speechcmp.files import irregular, written_whole
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
@@ -544,18 +544,14 @@ def save_pcm(path: Path, source: Recording | AudioFile, start: int = 0, stop: in
     wav = path.suffix.lower() == ".wav"
     subtype = {1: "PCM_U8" if wav else "PCM_S8", 2: "PCM_16", 4: "PCM_32" if wav else "PCM_24"}[source.sample_width]
     options = {"format": path.suffix[1:].upper(), "subtype": subtype}
-    partial = path.with_name(f".{SOFTWARE}-{secrets.token_hex(8)}.part")
     try:
-        # A new file, so that no link leads astray; its descriptor, because libsndfile does not take every name
-        # that the system does, and would swallow Ctrl-C in a stream's methods.
-        with partial.open("xb+") as raw, _writing(for_libsndfile(raw), source, options) as file:
+        # The descriptor, because libsndfile does not take every name that the system does, and would swallow Ctrl-C
+        # in a stream's methods.
+        with written_whole(path) as raw, _writing(for_libsndfile(raw), source, options) as file:
             for block in source.pcm_blocks(start, stop):
                 file.write(block << 8 if source.sample_width == 1 else block)
-        partial.replace(path)
     except (soundfile.LibsndfileError, AssertionError, OSError) as error:  # Assertion: a short write
         raise AudioError(f"{path}: can't be written ({error}); check the folder and the space left") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _writing(target: int | str, source: Recording | AudioFile, options: dict[str, str]) -> soundfile.SoundFile:
@@ -567,6 +563,8 @@ def _writing(target: int | str, source: Recording | AudioFile, options: dict[str
 def was_saved_here(path: Path) -> bool:
     """Tell whether a recording was written by `save_pcm`, and by nobody else since."""
     try:
+        if irregular(path):
+            return False
         with soundfile.SoundFile(path) as file:
             return bool(file.software.split(" ")[0] == SOFTWARE)
     except (soundfile.LibsndfileError, OSError):

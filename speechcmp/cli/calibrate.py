@@ -1,6 +1,5 @@
 """``speechcmp calibrate``: the score fitted to the user's own ratings, or to good and wrong takes."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from speechcmp.errors import ParameterError, SpeechcmpError
+from speechcmp.files import irregular, written_whole
 
 if TYPE_CHECKING:
     from speechcmp.calibration.ratings import Joined, Result
@@ -133,19 +133,14 @@ def _check_target(path: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write beside it, then in its place: a model that is there stays whole if this fails. A device is written to."""
-    target = path.resolve()
-    partial = target.with_name(f".speechcmp-{secrets.token_hex(8)}.part")
+    """Write a model; to a device, such as ``/dev/stdout``, directly."""
     try:
-        if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")
+        if irregular(path):
+            path.write_text(text, encoding="utf-8")
             return
-        with partial.open("x", encoding="utf-8") as file:
-            file.write(text)
-        partial.replace(target)
+        with written_whole(path.resolve()) as file:  # a link leads to a model: that was looked at
+            file.write(text.encode())
     except OSError as error:
         raise SpeechcmpError(
             f"{path}: can't be written ({error.strerror}); check the folder and the space left"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from speechcmp.cli.index import index
 from speechcmp.cli.library import app as library
 from speechcmp.cli.main import INTERRUPTED
 from speechcmp.cli.report import report
-from speechcmp.cli.settings import default_values, read_settings
+from speechcmp.cli.settings import default_values, read_settings, without_foreign
 from speechcmp.cli.split import split
 from speechcmp.cli.usage import UsageError, usage_message
 from speechcmp.errors import ParameterError, SpeechcmpError
@@ -120,12 +120,19 @@ def all_options(group: Any) -> Iterator[tuple[str, str, Any]]:  # noqa: ANN401
 
 def _defaults(options: list[str]) -> dict[str, dict[str, Any]]:
     try:
-        return defaults_from(read_settings())
+        settings, warnings = without_foreign(read_settings())
+        defaults = defaults_from(settings)
     except ParameterError:
         asks = not options or _ASKING & set(options) or options[0] == "doctor" or _COMPLETING in os.environ
         if asks:  # whoever wants to know more must be told, whatever the settings are
             return {}
         raise
+    if warnings:
+        from speechcmp.cli.output import warn
+
+        for warning in warnings:
+            warn(warning)
+    return defaults
 
 
 def defaults_from(settings: Mapping[Path, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,9 @@ A key is an option's name, for every verb that has it, or for one verb inside a 
 
     [compare]
     recipe = "classic"
+
+A folder may come from somebody else, with its settings. What decides where data go or come from, or who computes, is
+not taken from there.
 """
 
 import tomllib
@@ -16,22 +19,61 @@ from typing import Any
 from platformdirs import user_config_path
 
 from speechcmp.errors import ParameterError
+from speechcmp.files import read_bounded
 
 FILE_NAME = "speechcmp.toml"
+OWN_ONLY = frozenset(
+    {"dask", "db", "out", "failures", "calibration", "encoder", "host", "token", "allow-private", "force"}
+    | {"reference", "takes", "also-reference", "wrong"}
+)
 OptionNames = Mapping[str, Mapping[str, str]]  # verb -> option without dashes -> parameter
 
 
 def read_settings() -> dict[Path, dict[str, Any]]:
     """Return what the settings files say, the one that counts more last."""
-    paths = (user_config_path("speechcmp") / FILE_NAME, Path.cwd() / FILE_NAME)
-    return {path: _read(path) for path in paths if path.is_file()}
+    return {path: _read(path) for path in (own_path(), Path.cwd() / FILE_NAME) if path.exists()}
+
+
+def own_path() -> Path:
+    """Return where the user's own settings are."""
+    return user_config_path("speechcmp") / FILE_NAME
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ParameterError(f"{path}: not a settings file ({error}); mend or remove it") from error
+        return tomllib.loads(read_bounded(path).decode())
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ParameterError(f"{path}: not a settings file ({reason}); mend or remove it") from error
+
+
+def without_foreign(settings: Mapping[Path, Mapping[str, Any]]) -> tuple[dict[Path, dict[str, Any]], list[str]]:
+    """Leave out what a working folder may not decide, and say so.
+
+    Returns
+    -------
+    tuple of (dict, list of str)
+        The settings that count, and a warning for each file that had others.
+    """
+    counted: dict[Path, dict[str, Any]] = {}
+    warnings = []
+    for path, content in settings.items():
+        counted[path] = dict(content)
+        if path == own_path():
+            continue
+        foreign = sorted(OWN_ONLY & content.keys())
+        for verb, own in content.items():
+            if isinstance(own, dict):
+                found = sorted(OWN_ONLY & own.keys())
+                foreign += [f"{verb}.{option}" for option in found]
+                counted[path][verb] = {option: value for option, value in own.items() if option not in found}
+        counted[path] = {key: value for key, value in counted[path].items() if key not in OWN_ONLY}
+        if foreign:
+            warnings.append(
+                f"{path}: {', '.join(foreign)} not taken from a working folder; "
+                f"give the option, or put it into {own_path()}"
+            )
+    return counted, warnings
 
 
 def default_values(settings: Mapping[Path, Mapping[str, Any]], names: OptionNames) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ import typer
 from speechcmp.cli import options
 from speechcmp.cli.inputs import EachInput, as_label, as_source, expand_inputs
 from speechcmp.errors import ParameterError, SpeechcmpError
+from speechcmp.files import irregular, written_whole
 
 if TYPE_CHECKING:
     from speechcmp.audio.decode import AudioFile
@@ -42,6 +43,7 @@ def split(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write every chunk into this folder.")] = None,
     codec: Annotated[Codec, typer.Option("--codec", help="What chunks are written as.")] = "wav",
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Write no file, only print what was found.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are not from here.")] = False,
     recursive: options.RecursiveOption = False,
     split: "SplitParams",
 ) -> int:
@@ -52,9 +54,9 @@ def split(
     work = EachInput(names, what="Splitting", prints=output_format not in LABEL_SUFFIXES)
 
     def split_one(name: str) -> Outcome:
-        outcome = _split_one(name, split, folder, codec)
+        outcome = _split_one(name, split, folder, codec, force=force)
         if output_format in LABEL_SUFFIXES:
-            _put_labels(outcome, output_format, folder, printed=len(names) == 1)
+            _put_labels(outcome, output_format, folder, printed=len(names) == 1, force=force)
         return outcome
 
     _print(work.outcomes(split_one), output_format, single=len(names) == 1)
@@ -83,7 +85,20 @@ def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None
         raise ParameterError(f"--out {folder}: {count} inputs are called {stem!r}; split them into different folders")
 
 
-def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Codec) -> Outcome:
+def _check_replaceable(path: Path, data: bytes | None = None) -> None:
+    """Refuse to replace what was not written here: hours of somebody's work may be in a file of that name.
+
+    A chunk says in its header who wrote it; labels can't, so they are ours if they are what would be written.
+    """
+    from speechcmp.audio.recording import was_saved_here
+
+    if path.is_symlink() or path.exists():
+        ours = was_saved_here(path) if data is None else not irregular(path) and path.read_bytes() == data
+        if path.is_symlink() or not ours:
+            raise SpeechcmpError(f"{path}: is there already, and not from here; --force replaces it")
+
+
+def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Codec, *, force: bool) -> Outcome:
     from speechcmp.audio.decode import open_audio
     from speechcmp.audio.split import split_recording
     from speechcmp.cli.output import warn
@@ -91,15 +106,18 @@ def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Cod
     result = split_recording(open_audio(as_source(name), name=as_label(name)), params)
     for warning in result.warnings:
         warn(f"{result.source.name}: {warning}")
-    paths = [] if folder is None else _write_chunks(result, folder, Path(result.source.name).stem, codec)
+    paths = [] if folder is None else _write_chunks(result, folder, Path(result.source.name).stem, codec, force=force)
     return Outcome(result, paths)
 
 
-def _write_chunks(result: "Split[AudioFile]", folder: Path, stem: str, codec: Codec) -> list[Path]:
+def _write_chunks(result: "Split[AudioFile]", folder: Path, stem: str, codec: Codec, *, force: bool) -> list[Path]:
     from speechcmp.audio.recording import save_pcm
 
     make_folder(folder)
     paths = [folder / f"{stem}-chunk{chunk.index:03}.{codec}" for chunk in result.chunks]
+    if not force:
+        for path in paths:
+            _check_replaceable(path)
     for chunk, path in zip(result.chunks, paths, strict=True):
         save_pcm(path, result.source, chunk.start, chunk.stop)
     _remove_old_chunks(folder, stem, len(paths))
@@ -136,7 +154,7 @@ def make_folder(folder: Path) -> None:
         raise SpeechcmpError(f"{folder}: can't be made ({error.strerror}); name another folder") from error
 
 
-def _put_labels(outcome: Outcome, output_format: str, folder: Path | None, *, printed: bool) -> None:
+def _put_labels(outcome: Outcome, output_format: str, folder: Path | None, *, printed: bool, force: bool) -> None:
     from speechcmp.audio.labels import Label, to_audacity, to_srt, to_textgrid, to_vtt
     from speechcmp.cli.output import print_text
 
@@ -151,8 +169,12 @@ def _put_labels(outcome: Outcome, output_format: str, folder: Path | None, *, pr
     if folder is not None:
         make_folder(folder)
         path = folder / (Path(outcome.split.source.name).stem + LABEL_SUFFIXES[output_format])
+        data = text.encode()
         try:
-            path.write_text(text, encoding="utf-8", newline="\n")
+            if not force:
+                _check_replaceable(path, data)
+            with written_whole(path) as file:
+                file.write(data)
         except OSError as error:
             raise SpeechcmpError(f"{path}: can't be written ({error.strerror}); check the folder") from error
 

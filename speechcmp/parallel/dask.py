@@ -19,6 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from speechcmp.errors import DependencyError, ParameterError, SpeechcmpError
+from speechcmp.files import read_bounded
 from speechcmp.parallel.processes import WorkerDiedError, Workers
 
 CONNECT_S = 10.0
@@ -336,7 +337,7 @@ def _find_address(given: str) -> str:
             f"--dask: {given!r} is neither an address nor a scheduler file; give one such as tcp://host:8786"
         )
     try:
-        return str(json.loads(path.read_bytes())["address"])
+        return str(json.loads(read_bounded(path))["address"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ParameterError(f"{path}: no scheduler file; give what dask scheduler --scheduler-file wrote") from error
 

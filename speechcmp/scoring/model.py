@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechcmp.errors import ParameterError
+from speechcmp.files import read_bounded
 from speechcmp.scoring.impostors import Measures
 
 SCHEMA = "speechcmp.score-model/1"
@@ -206,7 +207,7 @@ def _shipped_model() -> ScoreModel:
 
 def _read_model(path: Path) -> ScoreModel:
     try:
-        return replace(_parse(path.read_text(encoding="utf-8"), str(path)), name=str(path))
+        return replace(_parse(read_bounded(path).decode(), str(path)), name=str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path}: can't be read ({_reason(error)}); speechcmp calibrate -o makes one") from error
 

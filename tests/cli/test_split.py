@@ -302,9 +302,11 @@ def test_chunks_are_written_to_new_files_with_the_usual_permissions(
     (out / "reference-chunk000.wav").symlink_to(victim)
     before = os.umask(0o027)
     try:
-        assert speechcmp("split", reference, "--out", out).code == 0
+        refused = speechcmp("split", reference, "--out", out)
+        assert speechcmp("split", reference, "--out", out, "--force").code == 0
     finally:
         os.umask(before)
+    assert (refused.code, "is there already, and not from here; --force" in refused.err) == (1, True)
     assert victim.read_text() == "precious"
     assert not (out / "reference-chunk000.wav").is_symlink()
     assert (out / "reference-chunk000.wav").stat().st_mode & 0o777 == 0o640
