@@ -29,9 +29,7 @@ def test_labels_made_by_hand_are_kept(
 
 
 @posix
-@pytest.mark.parametrize(
-    "call", [("--format", "textgrid"), ("--format", "json"), ("--codec", "flac", "--format", "json")]
-)
+@pytest.mark.parametrize("call", [("--format", "textgrid"), ("--format", "json"), ("--codec", "flac")])
 def test_links_are_not_followed(speechcmp: Command, reference: Path, tmp_path: Path, call: tuple[str, ...]) -> None:
     precious = tmp_path / "precious"
     precious.write_text("precious")
@@ -59,9 +57,8 @@ def test_chunks_of_another_program_are_kept(speechcmp: Command, reference: Path,
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text("old")
-    with pytest.raises(RuntimeError), written_whole(path) as file:
-        file.write(b"half")
-        raise RuntimeError
+    with pytest.raises(TypeError), written_whole(path) as file:
+        file.writelines([b"half", None])  # type: ignore[list-item]
     assert {item.name: item.read_text() for item in tmp_path.iterdir()} == {"x": "old"}
 
 
