@@ -47,6 +47,7 @@ _TRUTH = {
     "off": False,
 }
 
+_ASKS_IN_CLEAR = 2061  # CR_AUTH_PLUGIN_ERR of the C client
 _ROWS_AT_ONCE = 2_000
 _COMPACT_WAIT_S = 10
 
@@ -179,7 +180,8 @@ class MysqlStore(SqlStore):
         Options are PyMySQL's: `unix_socket`, `bind_address`, `read_default_file`, `read_default_group`,
         `ssl_ca`, `ssl_cert`, `ssl_key`, `ssl_key_password`, `ssl_disabled`, `ssl_verify_cert`,
         `ssl_verify_identity`, `connect_timeout`, `read_timeout`, `write_timeout` (seconds). With `ssl_ca` the
-        server's certificate and name are verified unless the URL says otherwise.
+        server's certificate and name are verified unless the URL says otherwise. A password is sent in clear, which
+        a server may ask for, through a local socket or verified TLS only.
         """
         parts, port = _split(url)
         database = unquote(parts.path.removeprefix("/"))
@@ -187,6 +189,7 @@ class MysqlStore(SqlStore):
             raise ParameterError("database URL: names no database; give mysql://user@host:3306/database")
         options: dict[str, Any] = {"charset": "utf8mb4", "autocommit": True, "database": database}
         options |= {"read_default_file": "~/.my.cnf", "read_timeout": 600, "write_timeout": 600}
+        options["auth_plugin_map"] = {b"mysql_clear_password": _InClear, b"dialog": _Dialog}
         options |= {"host": parts.hostname, "port": port, "user": unquote(parts.username or "") or None}
         password = unquote(parts.password or "") or os.environ.get(PASSWORD_VARIABLE, "")
         # As bytes: PyMySQL encodes text as Latin-1, and its error would quote what it can't.
@@ -257,6 +260,11 @@ class MysqlStore(SqlStore):
                 f"{self.label}: access denied; check the user, its rights and the password "
                 f"(in the URL, {PASSWORD_VARIABLE} or ~/.my.cnf)"
             )
+        if code == _ASKS_IN_CLEAR:
+            return StoreError(
+                f"{self.label}: asks for the password in clear, which goes through verified TLS only; "
+                "give ssl_ca in the URL"
+            )
         if code == ER.BAD_DB_ERROR:
             return StoreError(f"{self.label}: there is no such database; make it with CREATE DATABASE first")
         return StoreError(f"{self.label}: the server says: {failure.args[-1] if failure.args else failure}")
@@ -281,6 +289,41 @@ class MysqlStore(SqlStore):
             with suppress(pymysql.err.Error, OSError):
                 self._session.connection.close()
             self._session = None
+
+
+class _InClear:
+    """Sends the password as it is, where nobody can listen or stand between; PyMySQL alone sends it to who asks.
+
+    Parameters
+    ----------
+    connection : pymysql.Connection
+        Not let in yet.
+    """
+
+    is_dialog = False
+
+    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - PyMySQL has no annotations
+        self._connection = connection
+
+    def authenticate(self, _packet: Any) -> Any:  # noqa: ANN401
+        """Answer a server that asks for the password, or for more than that in a dialog."""
+        connection = self._connection
+        context = getattr(connection, "ctx", None)
+        verified = connection._secure and context and context.verify_mode and context.check_hostname  # noqa: SLF001
+        if not (connection.unix_socket or verified):
+            raise pymysql.err.OperationalError(_ASKS_IN_CLEAR, "asks for the password in clear")
+        if self.is_dialog:
+            raise AttributeError  # for which PyMySQL answers by itself
+        connection.write_packet(connection.password + b"\0")
+        answer = connection._read_packet()  # noqa: SLF001 - as PyMySQL's own methods do
+        answer.check_error()
+        return answer
+
+
+class _Dialog(_InClear):
+    """Lets PyMySQL answer the questions of PAM and the like, where nobody can listen."""
+
+    is_dialog = True
 
 
 def _code(failure: Exception) -> int:
@@ -318,8 +361,9 @@ def _query_options(query: str) -> dict[str, Any]:
         else:
             known = ", ".join(sorted(_TEXT_OPTIONS + _TLS_FILES + _SWITCHES + _SECONDS))
             raise ParameterError(f"database URL: unknown option {name!r}; the options are {known}")
+    # PyMySQL alone would take a CA and then verify nothing against it, and a certificate of anybody's name.
     if "ssl_ca" in options:
-        # PyMySQL alone would take a CA and then verify nothing against it.
         options.setdefault("ssl_verify_cert", True)
+    if options.get("ssl_verify_cert"):
         options.setdefault("ssl_verify_identity", True)
     return options
