@@ -30,6 +30,7 @@ _COPY_COLUMNS = {
     "copy_confidence": "confidence",
 }
 COPY_NUMBERS = ("copy_offset_s", "copy_confidence")
+_LARGEST = 1e12  # no distance or score is anywhere near
 WHOLE_NUMBERS = frozenset({"chunks", "missing", "extra"})
 
 
@@ -46,6 +47,30 @@ def write_error(path: Path, error: OSError) -> SpeechcmpError:
         f"{path}: can't be written ({error.strerror or error}); what is there is whole: "
         "make room, and run again with --resume"
     )
+
+
+def is_whole(record: Record) -> bool:
+    """Tell whether a record has what is made of records: summaries, and records again."""
+    chunks, overall, copy = record.get("chunks"), record.get("overall"), record.get("copy")
+    return (
+        {"id", "reference", "take"} <= record.keys()
+        and isinstance(record.get(KEY), str)
+        and isinstance(overall, dict)
+        and all(_is_number(overall.get(name)) for name in ("distance", "score"))
+        and isinstance(chunks, list)
+        and all(
+            isinstance(chunk, dict)
+            and type(chunk.get("index")) is int
+            and "distance" in chunk
+            and _is_number(chunk["distance"])
+            for chunk in chunks
+        )
+        and (copy is None or (isinstance(copy, dict) and copy.get("of") in {"reference", "take"}))
+    )
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and abs(value) <= _LARGEST)  # not NaN, either
 
 
 def free_name(path: Path) -> Path:
@@ -110,10 +135,17 @@ def nested(row: Mapping[str, Any], layout: Layout) -> Record:
     return {
         **{column: row[column] for column in (*LABELS, *layout.carried)},
         "overall": {column: _number(column, row[column]) for column in layout.overall},
-        "chunks": json.loads(row[CHUNKS]),
+        "chunks": _chunks(row[CHUNKS]),
         **({COPY: _copy(row)} if layout.copies else {}),
         KEY: row[KEY],
     }
+
+
+def _chunks(text: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+    try:
+        return json.loads(text)
+    except RecursionError as error:  # values in values in values
+        raise ValueError(text[:40]) from error
 
 
 def _copy(row: Mapping[str, Any]) -> Record | None:

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from speechcmp.batch.layout import (
     Record,
     flat,
     free_name,
+    is_whole,
     nested,
     sync_folder,
     write_error,
@@ -45,6 +46,7 @@ def _remove_shards(folder: Path) -> None:
 class _Loaded(NamedTuple):
     number: int
     rows: list[Record]
+    layout: Layout
 
 
 class ParquetFolder:
@@ -67,11 +69,18 @@ class ParquetFolder:
         self._written_at = time.monotonic()
 
     def _check(self, shard: Path) -> None:
+        with self._spoilt(shard):
+            _number_of(shard)
+            Layout.of(self._parquet.read_schema(shard).names)
+
+    @staticmethod
+    @contextmanager
+    def _spoilt(shard: Path) -> Iterator[None]:
+        """Say which shard can't be read, whatever it is that is damaged in it."""
         from pyarrow import ArrowException  # noqa: PLC0415 - an extra
 
         try:
-            _number_of(shard)
-            Layout.of(self._parquet.read_schema(shard).names)
+            yield
         except (ArrowException, ValueError, OSError) as error:
             raise ParameterError(f"{shard}: is damaged, or no shard of results; move it away, and resume") from error
 
@@ -93,8 +102,10 @@ class ParquetFolder:
         """Go through all records."""
         for shard in sorted(self.path.glob("part-*.parquet")):
             base = _number_of(shard) << _ROW_BITS
-            for row, key in enumerate(self._parquet.read_table(shard, columns=[KEY])[KEY].to_pylist()):
-                yield Found(base + row, key)
+            with self._spoilt(shard):
+                keys = self._parquet.read_table(shard, columns=[KEY])[KEY].to_pylist()
+            for row, key in enumerate(keys):
+                yield Found(base + row, key if isinstance(key, str) else None)
 
     def read(self, position: int) -> Record:
         """Return the record at a position."""
@@ -102,10 +113,13 @@ class ParquetFolder:
         if number == self._n_shards:
             return nested(self._waiting[row], self._layout)
         if self._last is None or self._last.number != number:
-            table = self._parquet.read_table(self.path / _name(number))
-            layout = Layout.of(table.column_names)
-            self._last = _Loaded(number, [nested(cells, layout) for cells in table.to_pylist()])
-        return self._last.rows[row]
+            with self._spoilt(self.path / _name(number)):
+                table = self._parquet.read_table(self.path / _name(number))
+                self._last = _Loaded(number, table.to_pylist(), Layout.of(table.column_names))
+        record = nested(self._last.rows[row], self._last.layout)
+        if not is_whole(record):
+            raise ValueError(record)
+        return record
 
     def rewrite(self, records: Iterable[Record], *, keep_old: bool) -> None:
         """Put these in place of all that is there."""

@@ -9,7 +9,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
-from speechcmp.batch.layout import SCHEMA, SUFFIXES, Layout, Record, nested
+from speechcmp.batch.layout import SCHEMA, SUFFIXES, Layout, Record, is_whole, nested
 from speechcmp.batch.result_file import CsvLines
 from speechcmp.comparison.serialize import SCHEMA as COMPARISON_SCHEMA
 from speechcmp.errors import ParameterError
@@ -62,7 +62,7 @@ def read_results(path: str | os.PathLike[str], *, comparisons: bool = False) -> 
     if (not comparisons and kind not in SUFFIXES) or path.is_dir() != (kind == ".parquet"):
         raise ParameterError(f"{path}: results are a .jsonl or .csv file, or a .parquet folder; name one of these")
     # A comparison has other fields: whoever asks for both looks himself for those that he needs.
-    check: Check = bool if comparisons else _is_whole
+    check: Check = bool if comparisons else is_whole
     if kind == ".csv":
         return _csv_entries(path, check, what)
     if kind == ".parquet":
@@ -169,24 +169,6 @@ def _attempted(decode: Callable[[], Record], check: Check) -> Record | None:
     except ValueError:
         return None
     return record if check(record) else None
-
-
-def _is_whole(record: Record) -> bool:
-    """Tell whether a summary can be made of it."""
-    chunks, overall, copy = record.get("chunks"), record.get("overall"), record.get("copy")
-    return (
-        {"reference", "take", "key"} <= record.keys()
-        and isinstance(overall, dict)
-        and all(isinstance(overall.get(name), int | float | None) for name in ("distance", "score"))
-        and isinstance(chunks, list)
-        and all(
-            isinstance(chunk, dict)
-            and isinstance(chunk.get("index"), int)
-            and isinstance(chunk.get("distance", ""), int | float | None)
-            for chunk in chunks
-        )
-        and (copy is None or (isinstance(copy, dict) and copy.get("of") in {"reference", "take"}))
-    )
 
 
 def _is_whole_failure(failure: Record) -> bool:

@@ -23,6 +23,7 @@ from speechcmp.batch.layout import (
     Record,
     flat,
     free_name,
+    is_whole,
     nested,
     sync_folder,
     write_error,
@@ -285,14 +286,20 @@ class LineFile:
         """See `ResultFile`."""
         for position, line in self._records():
             try:
-                yield Found(position, self._lines.decode(line)["key"])
+                yield Found(position, self._whole_record(line)["key"])
             except ValueError:
                 yield Found(position, None)
 
     def read(self, position: int) -> Record:
         """See `ResultFile`."""
         self._reader.seek(position)
-        return self._lines.decode(next(self._lines.records(self._reader)))
+        return self._whole_record(next(self._lines.records(self._reader)))
+
+    def _whole_record(self, line: bytes) -> Record:
+        record = self._lines.decode(line)
+        if not is_whole(record):
+            raise ValueError(line)
+        return record
 
     def rewrite(self, records: Iterable[Record], *, keep_old: bool) -> None:
         """See `ResultFile`."""

@@ -366,9 +366,14 @@ class _Index:
             n_taken = self._n_taken.get(first, 0)
             self._n_taken[first] = n_taken + 1
             first = min(first + n_taken, stop - 1)
-        if first == stop or self._results.read(position := int(self._positions[first]))["key"] != key:
+        if first == stop:
             return _MISSING
-        return position
+        position = int(self._positions[first])
+        try:
+            record = self._results.read(position)
+        except ValueError:  # damaged behind its key: scored anew
+            return _MISSING
+        return position if record["key"] == key else _MISSING
 
 
 def _hash(key: str) -> int:

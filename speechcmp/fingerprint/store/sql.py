@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from speechcmp.errors import ParameterMismatchError, StoreError, StoreUnavailableError
+from speechcmp.errors import ParameterMismatchError, SpeechcmpError, StoreError, StoreUnavailableError
 from speechcmp.fingerprint.store.base import (
     HASH_BYTES,
     Added,
@@ -125,6 +125,10 @@ class SqlStore(Store):
         while True:
             try:
                 return attempt()
+            except SpeechcmpError:
+                raise
+            except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as oddity:
+                raise self._spoilt(oddity) from oddity
             except self.failures as failure:
                 if not self.is_passing(failure):
                     raise self.refusal(failure) from failure
@@ -133,6 +137,13 @@ class SqlStore(Store):
                     raise self.lost(time.monotonic() - started) from failure
                 _log.info("%s: %s; trying again in %s s", self.label, failure, delay_s)
             time.sleep(delay_s)
+
+    def _spoilt(self, oddity: Exception) -> StoreError:
+        """Make the error of rows that were not written here, or have been damaged since."""
+        reason = " ".join(f"{type(oddity).__name__}: {oddity}".split())[:200]
+        return StoreError(
+            f"{self.label}: holds what no library holds ({reason}); take a copy from before, or fill a new library"
+        )
 
     def create(self) -> None:
         def work(session: Session) -> None:
@@ -359,9 +370,20 @@ def _recordings(session: Session, clause: str, values: Sequence[Any] = ()) -> Se
 
 def _recording(row: Row) -> StoredRecording:
     # A DATETIME comes as a datetime or in its ISO form, as the driver likes.
-    added_at = datetime.fromisoformat(str(row[-1])).replace(tzinfo=UTC)
-    values: Row = (*row[:-1], added_at)
-    return StoredRecording(*values)
+    number, name, path, content_sha1, duration_s, sample_rate, n_hashes, state, added_at = row
+    if not (isinstance(name, str) and isinstance(path, str)):
+        raise TypeError(f"a name is {name!r:.40}, a path {path!r:.40}")
+    return StoredRecording(
+        int(number),
+        name,
+        path,
+        bytes(content_sha1),
+        float(duration_s),
+        int(sample_rate),
+        int(n_hashes),
+        "head" if state == "head" else "whole",
+        datetime.fromisoformat(str(added_at)).replace(tzinfo=UTC),
+    )
 
 
 def _rows_of(recording: NewRecording, number: int, kept: NDArray[np.int64]) -> FingerprintRows:

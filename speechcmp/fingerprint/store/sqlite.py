@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.errors import ParameterError, StoreError, StoreUnavailableError
+from speechcmp.files import irregular
 from speechcmp.fingerprint.store.base import Added, NewRecording, Preset, StoredRecording
 from speechcmp.fingerprint.store.sql import (
     TABLES,
@@ -169,6 +170,9 @@ class SqliteStore(SqlStore):
         if self._session is None:
             if not make and not self._path.exists():
                 raise no_library(self.label)
+            other = irregular(self._path)
+            if other:
+                raise StoreError(f"{self.label}: is {other}; give sqlite:///FILE")
             connection = self._open()
             self._session = _SqliteSession(connection)
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
