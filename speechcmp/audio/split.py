@@ -155,9 +155,9 @@ class Split(Generic[Source]):
     >>> import speechcmp
     >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
     >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
-    >>> split = speechcmp.split_recording(speechcmp.Recording.from_array(said.ravel(), 16_000))
-    >>> len(split.chunks), split.noise_floor_dbfs, split.warnings
-    (3, -inf, ())
+    >>> recording = speechcmp.Recording.from_array(said.ravel(), 16_000, name="words")
+    >>> speechcmp.split_recording(recording)
+    <Split of 'words': 3 chunks, level -27.2 dBFS, noise floor -inf dBFS>
     """
 
     source: Source
@@ -167,6 +167,11 @@ class Split(Generic[Source]):
     noise_floor_dbfs: float
     silence_thresh_dbfs: float
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Show the recording's name, how many chunks there are, its level and its noise floor, in one line."""
+        levels = f"level {self.level.dbfs:.1f} dBFS, noise floor {self.noise_floor_dbfs:.1f} dBFS"
+        return f"<Split of {self.source.name!r}: {len(self.chunks)} chunks, {levels}>"
 
 
 def split_at_silence(

@@ -55,13 +55,21 @@ class WarpingPath:
     --------
     >>> import speechcmp
     >>> path = speechcmp.dtw_path([[0.0], [1.0], [2.0]], [[0.0], [1.0], [1.0], [3.0]])
-    >>> path.steps.tolist(), path.total_cost
-    ([[0, 0], [1, 1], [1, 2], [2, 3]], 1.0)
+    >>> path
+    <WarpingPath of 4 steps: total cost 1.000, distance 0.143>
+    >>> path.steps.tolist()
+    [[0, 0], [1, 1], [1, 2], [2, 3]]
     """
 
     steps: NDArray[np.int64]
     total_cost: float
     distance: float
+
+    def __repr__(self) -> str:
+        """Show the number of steps, the cost and the distance, in one line."""
+        return (
+            f"<WarpingPath of {len(self.steps)} steps: total cost {self.total_cost:.3f}, distance {self.distance:.3f}>"
+        )
 
 
 def dtw_distance(

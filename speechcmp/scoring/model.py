@@ -79,8 +79,10 @@ class Score:
     >>> import speechcmp
     >>> take = speechcmp.TakeMeasures.of_chunk(speechcmp.Measures(distance=0.1, relative=0.4, tempo=1.2))
     >>> score = speechcmp.score_take(take)
-    >>> float(score) == score.value, score.interval[0] <= score.value <= score.interval[1]
-    (True, True)
+    >>> score
+    <Score 92.5, 83.5 to 100.0: lost sound 7.5>
+    >>> print(f"{float(score):.1f}")
+    92.5
     """
 
     value: float
@@ -90,6 +92,12 @@ class Score:
 
     def __float__(self) -> float:
         return self.value
+
+    def __repr__(self) -> str:
+        """Show the value, its interval and what points were lost to, in one line."""
+        low, high = self.interval
+        causes = [f"{name} {points:.1f}" for name, points in self.lost._asdict().items() if points >= 0.05]
+        return f"<Score {self.value:.1f}, {low:.1f} to {high:.1f}: lost {', '.join(causes) or 'nothing'}>"
 
 
 MISSING = Score(0.0, Parts(completeness=100.0), (0.0, 0.0), 0.0)
