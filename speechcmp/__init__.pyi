@@ -13,6 +13,7 @@ from .audio.labels import (
 )
 from .audio.recording import (
     Level as Level,
+    PcmSource as PcmSource,
     Recording as Recording,
     load_recording as load_recording,
     normalize as normalize,
@@ -25,6 +26,7 @@ from .audio.split import (
     split_recording as split_recording,
 )
 from .batch.manifest import (
+    Checked as Checked,
     Manifest as Manifest,
     Row as Row,
     manifest_of as manifest_of,
@@ -101,8 +103,10 @@ from .features.mfcc import (
 )
 from .features.prosody import (
     Delivery as Delivery,
+    PitchContour as PitchContour,
     PitchMatch as PitchMatch,
     Prosody as Prosody,
+    ProsodyTrace as ProsodyTrace,
 )
 from .features.recipes import (
     Recipe as Recipe,
@@ -115,12 +119,19 @@ from .fingerprint.identify import (
     identify as identify,
 )
 from .fingerprint.ingest import (
+    Fingerprint as Fingerprint,
     Ingested as Ingested,
     IngestFailure as IngestFailure,
     ingest as ingest,
 )
+from .fingerprint.peaks import (
+    FingerprintParams as FingerprintParams,
+)
 from .fingerprint.store.base import (
+    Added as Added,
     LibraryInfo as LibraryInfo,
+    NewRecording as NewRecording,
+    Preset as Preset,
     Store as Store,
     StoredRecording as StoredRecording,
 )
@@ -128,16 +139,19 @@ from .fingerprint.store.open import (
     open_store as open_store,
 )
 from .fingerprint.voting import (
+    Hits as Hits,
     Match as Match,
 )
 from .scoring.impostors import (
     Measures as Measures,
 )
 from .scoring.model import (
+    Curve as Curve,
     Parts as Parts,
     Score as Score,
     ScoreModel as ScoreModel,
     TakeMeasures as TakeMeasures,
+    TextVerifier as TextVerifier,
     load_model as load_model,
     score_take as score_take,
 )

@@ -63,6 +63,20 @@ class AudioFile:
         What samples are multiplied by, rounded down and cut off as pydub does.
     lost_s : float
         About how much of it could not be decoded, because the file is damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> noise = np.random.default_rng(0).integers(-2000, 2000, 16_000).astype(np.int16)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     speechcmp.Recording.from_array(noise, 16_000).save(f"{folder}/noise.wav")
+    ...     file = speechcmp.open_audio(f"{folder}/noise.wav", name="noise")
+    ...     sum(len(block) for block in file.pcm_blocks())
+    16000
+    >>> file.subtype, file.sample_width
+    ('PCM_16', 2)
     """
 
     name: str
@@ -78,6 +92,7 @@ class AudioFile:
 
     @property
     def duration_s(self) -> float:
+        """Length in seconds."""
         return self.n_frames / self.sample_rate
 
     def __repr__(self) -> str:
@@ -85,7 +100,23 @@ class AudioFile:
         return one_line(self)
 
     def pcm_blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Pcm]:
-        """Yield (n, channels) blocks of whole numbers in the range of `sample_width`, after the gain."""
+        """Read the recording in blocks, so that memory does not hold it whole.
+
+        Parameters
+        ----------
+        start, stop : int
+            Half-open, in frames; the end by default.
+
+        Yields
+        ------
+        int16 or int32, shape (n, channels)
+            Whole numbers in the range of `sample_width`, after the gain.
+
+        Raises
+        ------
+        AudioError
+            The file is broken or truncated, has samples that are not numbers, or can't be opened any more.
+        """
         blocks = self._blocks(start, self.n_frames if stop is None else stop)
         return blocks if self.gain == 1.0 else (_amplify(block, self.gain, self.sample_width) for block in blocks)
 
@@ -131,13 +162,29 @@ def open_audio(path: AudioPath, *, name: str | None = None) -> AudioFile:
     name : str, optional
         What messages call it; the path as given by default.
 
+    Returns
+    -------
+    AudioFile
+        Its header has been read, and no more than is needed to know that the file is whole.
+
     Raises
     ------
     AudioError
         The file is missing, unreadable, empty, truncated, not audio, no regular file, or longer than
-        `max_duration_s` allows.
+        `max_duration_s` allows; or its sample rate is not between 1 and 768 kHz, or it has more than 64 channels.
     DependencyError
         The format needs ffmpeg, which is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> noise = np.random.default_rng(0).integers(-2000, 2000, (8000, 2)).astype(np.int16)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     speechcmp.Recording.from_array(noise, 16_000).save(f"{folder}/noise.flac")
+    ...     speechcmp.open_audio(f"{folder}/noise.flac", name="noise")
+    AudioFile('noise', 0.50 s, 16000 Hz, 2 channels)
     """
     if not isinstance(path, str | os.PathLike):
         return _open_stream(path, name or "stream")

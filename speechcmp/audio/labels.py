@@ -9,7 +9,21 @@ from typing import NamedTuple
 
 
 class Label(NamedTuple):
-    """A stretch of a recording and what to call it; seconds."""
+    """A stretch of a recording and what to call it.
+
+    Attributes
+    ----------
+    start_s, end_s : float
+        Seconds from the start of the recording.
+    text : str
+        What the label says.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> speechcmp.Label(0.5, 1.75, "good morning").text
+    'good morning'
+    """
 
     start_s: float
     end_s: float
@@ -17,7 +31,33 @@ class Label(NamedTuple):
 
 
 def to_textgrid(labels: Sequence[Label], duration_s: float, *, tier: str = "chunks") -> str:
-    """Write one interval tier that covers the recording; what lies between labels is an empty interval."""
+    """Write a Praat TextGrid, in the long text format, with one interval tier that covers the recording.
+
+    Parameters
+    ----------
+    labels : sequence of Label
+        Ascending, not overlapping; seconds. What lies between them becomes an empty interval.
+    duration_s : float
+        Length of the recording, seconds.
+    tier : str
+        Name of the tier.
+
+    Returns
+    -------
+    str
+        Text of the file, its last newline included.
+
+    References
+    ----------
+    Boersma and Weenink, Praat manual, "TextGrid file formats".
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> text = speechcmp.to_textgrid([speechcmp.Label(0.5, 1.75, "good morning")], 2.0)
+    >>> [line.strip() for line in text.splitlines() if "text" in line]
+    ['text = ""', 'text = "good morning"', 'text = ""']
+    """
     intervals = list(_without_gaps(labels, duration_s))
     head = [
         'File type = "ooTextFile"',
@@ -62,12 +102,52 @@ def _praat_string(text: str) -> str:
 
 
 def to_audacity(labels: Sequence[Label]) -> str:
-    """Write a label track: start, end and text, separated by tabs."""
+    r"""Write an Audacity label track: a line a label, with start, end and text separated by tabs.
+
+    Parameters
+    ----------
+    labels : sequence of Label
+        Ascending, not overlapping; seconds.
+
+    Returns
+    -------
+    str
+        Text of the file.
+
+    References
+    ----------
+    Audacity manual, "Importing and Exporting Labels".
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> speechcmp.to_audacity([speechcmp.Label(0.5, 1.75, "good morning")])
+    '0.500000\t1.750000\tgood morning\n'
+    """
     return "".join(f"{label.start_s:.6f}\t{label.end_s:.6f}\t{label.text}\n" for label in labels)
 
 
 def to_srt(labels: Sequence[Label]) -> str:
-    """Write SubRip subtitles."""
+    """Write SubRip subtitles.
+
+    Parameters
+    ----------
+    labels : sequence of Label
+        Ascending, not overlapping; seconds.
+
+    Returns
+    -------
+    str
+        Text of the file; times are rounded to milliseconds.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> print(speechcmp.to_srt([speechcmp.Label(0.5, 1.75, "good morning")]), end="")
+    1
+    00:00:00,500 --> 00:00:01,750
+    good morning
+    """
     blocks = (
         f"{number}\n{_clock(label.start_s, ',')} --> {_clock(label.end_s, ',')}\n{label.text}\n"
         for number, label in enumerate(labels, 1)
@@ -76,7 +156,28 @@ def to_srt(labels: Sequence[Label]) -> str:
 
 
 def to_vtt(labels: Sequence[Label]) -> str:
-    """Write WebVTT subtitles."""
+    """Write WebVTT subtitles.
+
+    Parameters
+    ----------
+    labels : sequence of Label
+        Ascending, not overlapping; seconds.
+
+    Returns
+    -------
+    str
+        Text of the file; times are rounded to milliseconds.
+
+    References
+    ----------
+    W3C, "WebVTT: The Web Video Text Tracks Format".
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> speechcmp.to_vtt([speechcmp.Label(0.5, 1.75, "good morning")]).splitlines()
+    ['WEBVTT', '', '00:00:00.500 --> 00:00:01.750', 'good morning']
+    """
     cues = (f"\n{_clock(x.start_s, '.')} --> {_clock(x.end_s, '.')}\n{x.text}\n" for x in labels)
     return "WEBVTT\n" + "".join(cues)
 

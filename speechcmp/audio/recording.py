@@ -40,19 +40,46 @@ MAX_PEAK = 8.0  # of floats given: gain may lift them over 1, but beyond this th
 
 
 class PcmSource(Protocol):
-    """What can be split: a `Recording` in memory, or an `AudioFile` read in blocks."""
+    """What can be split: a `Recording` in memory, or an `AudioFile` read in blocks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> def n_bytes(source: speechcmp.PcmSource) -> int:
+    ...     return source.n_frames * source.channels * source.sample_width
+    >>> n_bytes(speechcmp.Recording.from_array(np.zeros((8000, 2), np.int16), 16_000))
+    32000
+    """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What messages call it."""
+
     @property
-    def sample_rate(self) -> int: ...
+    def sample_rate(self) -> int:
+        """Frames a second: Hz."""
+
     @property
-    def channels(self) -> int: ...
+    def channels(self) -> int:
+        """Samples a frame."""
+
     @property
-    def sample_width(self) -> int: ...
+    def sample_width(self) -> int:
+        """Bytes a sample, as pydub counts: 1, 2 or 4."""
+
     @property
-    def n_frames(self) -> int: ...
-    def pcm_blocks(self) -> Iterator[Pcm]: ...
+    def n_frames(self) -> int:
+        """Length in frames."""
+
+    def pcm_blocks(self) -> Iterator[Pcm]:
+        """Read it in blocks.
+
+        Yields
+        ------
+        int16 or int32, shape (n, channels)
+            Whole numbers in the range of `sample_width`.
+        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +102,22 @@ class Recording:
         Samples that the last gain cut off.
     lost_s : float
         About how much of it could not be decoded, because the file is damaged.
+
+    Raises
+    ------
+    ParameterError
+        The samples are empty, of another shape or type, or the sample rate is not between 1 and 768,000 Hz.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(24_000) / 16_000)
+    >>> recording = speechcmp.Recording(tone.astype(np.float32), 16_000, "tone")
+    >>> recording
+    Recording('tone', 1.50 s, 16000 Hz, mono)
+    >>> recording.samples.shape
+    (24000,)
     """
 
     samples: NDArray[np.float32]
@@ -127,6 +170,7 @@ class Recording:
         Examples
         --------
         >>> import numpy as np
+        >>> import speechcmp
         >>> speechcmp.Recording.from_array(np.array([0, 16384, -32768], np.int16), 16_000).samples.tolist()
         [0.0, 0.5, -1.0]
         """
@@ -164,8 +208,10 @@ class Recording:
 
         Examples
         --------
-        >>> from pydub import AudioSegment
-        >>> speechcmp.Recording.from_pydub(AudioSegment.silent(500, frame_rate=16_000), name="silence")
+        >>> import numpy as np
+        >>> import speechcmp
+        >>> segment = speechcmp.Recording.from_array(np.zeros(16_000, np.int16), 16_000).to_pydub()
+        >>> speechcmp.Recording.from_pydub(segment[:500], name="silence")  # a segment counts in ms
         Recording('silence', 0.50 s, 16000 Hz, mono)
         """
         if not all(hasattr(segment, field) for field in ("raw_data", "sample_width", "frame_rate", "channels")):
@@ -190,9 +236,11 @@ class Recording:
 
         Examples
         --------
-        >>> segment = speechcmp.load_recording("samples/reference.flac").to_pydub()
+        >>> import numpy as np
+        >>> import speechcmp
+        >>> segment = speechcmp.Recording.from_array(np.zeros(24_000, np.int16), 16_000).to_pydub()
         >>> len(segment), segment.frame_rate, segment.sample_width  # ms, Hz, bytes
-        (18769, 16000, 2)
+        (1500, 16000, 2)
         """
         stored: Any = {1: np.int8, 2: np.int16, 4: np.int32}[self.sample_width]
         data = b"".join(block.astype(stored).tobytes() for block in self.pcm_blocks())
@@ -222,11 +270,14 @@ class Recording:
 
         Examples
         --------
-        >>> recording = speechcmp.load_recording("samples/reference.flac")
-        >>> for chunk in speechcmp.split_at_silence(recording):
-        ...     recording.save(f"chunk-{chunk.index}.wav", start=chunk.start, stop=chunk.stop)
-        >>> speechcmp.load_recording("chunk-0.wav")
-        Recording('chunk-0.wav', 2.86 s, 16000 Hz, mono)
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import speechcmp
+        >>> recording = speechcmp.Recording.from_array(np.random.default_rng(0).normal(0, 0.1, 32_000), 16_000)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     recording.save(f"{folder}/first.wav", stop=12_000)
+        ...     speechcmp.load_recording(f"{folder}/first.wav", name="first")
+        Recording('first', 0.75 s, 16000 Hz, mono)
         """
         save_pcm(_writable(path), self, *_checked_range(self, start, stop))
 
@@ -236,18 +287,32 @@ class Recording:
 
     @property
     def n_frames(self) -> int:
+        """Length in frames."""
         return len(self.samples)
 
     @property
     def channels(self) -> int:
+        """Samples a frame."""
         return 1 if self.samples.ndim == 1 else self.samples.shape[1]
 
     @property
     def duration_s(self) -> float:
+        """Length in seconds."""
         return len(self.samples) / self.sample_rate
 
     def pcm_blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Pcm]:
-        """Yield (n, channels) blocks of whole numbers in the range of `sample_width`."""
+        """Turn the samples into PCM, block by block.
+
+        Parameters
+        ----------
+        start, stop : int
+            Half-open, in frames; the end by default.
+
+        Yields
+        ------
+        int16 or int32, shape (n, channels)
+            Whole numbers in the range of `sample_width`; what lies outside [-1, 1] is cut off.
+        """
         full_scale = 1 << (8 * self.sample_width - 1)
         stop = len(self.samples) if stop is None else stop
         for first in range(start, stop, BLOCK_FRAMES):
@@ -312,10 +377,26 @@ def _checked_range(source: PcmSource, start: int, stop: int | None) -> tuple[int
 
 
 class Level(NamedTuple):
-    """Levels of a recording in dB relative to full scale; -inf for silence.
+    """Levels of a recording, over all its channels.
 
-    `n_cut_off` counts the samples that lie, three or more alike in a row, at full scale: a wave whose top is
-    missing, because the microphone's gain was too high.
+    Attributes
+    ----------
+    dbfs : float
+        RMS level in dB relative to full scale, as pydub's ``AudioSegment.dBFS``; -inf for silence.
+    peak_dbfs : float
+        Level of the largest sample in dB relative to full scale; -inf for silence.
+    n_cut_off : int
+        Samples that lie, three or more alike in a row, at full scale: a wave whose top is missing, because the
+        microphone's gain was too high.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> square = speechcmp.Recording.from_array(np.tile([0.5, -0.5], 8000), 16_000)
+    >>> level = speechcmp.split_recording(square).level
+    >>> round(level.dbfs, 2), round(level.peak_dbfs, 2), level.n_cut_off
+    (-6.02, -6.02, 0)
     """
 
     dbfs: float
@@ -350,6 +431,19 @@ def load_recording(
         As `open_audio`; also a file that is silent, holds NaN, or is too long for memory.
     DependencyError
         The format needs ffmpeg, which is not installed.
+    ParameterError
+        `sample_rate` is not between 1 and 768,000 Hz.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> noise = speechcmp.Recording.from_array(np.random.default_rng(0).normal(0, 0.1, (16_000, 2)), 16_000)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     noise.save(f"{folder}/noise.wav")
+    ...     speechcmp.load_recording(f"{folder}/noise.wav", sample_rate=8000, name="noise")
+    Recording('noise', 1.00 s, 8000 Hz, mono)
     """
     file = open_audio(path, name=name)
     n_samples = file.n_frames * file.channels
@@ -449,12 +543,33 @@ def normalize(source: Source, *, target_dbfs: float = -20.0) -> Source:
     Equals pydub's ``segment.apply_gain(target_dbfs - segment.dBFS)`` to the sample on 16-bit audio; samples
     that leave the range are cut off, and counted in `Recording.n_clipped` (for a file: `count_clipped`).
 
+    Parameters
+    ----------
+    source : Recording or AudioFile
+        Any rate, any number of channels; a file is read once, in blocks.
+    target_dbfs : float
+        RMS level to bring it to, -100 to 0 dB relative to full scale.
+
+    Returns
+    -------
+    Recording or AudioFile
+        As given; a file is amplified when it is read.
+
     Raises
     ------
     AudioError
-        The recording is silent.
+        The recording is silent, or the file is broken.
     ParameterError
         `target_dbfs` is not a number from -100 to 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> loud = speechcmp.Recording.from_array(np.tile([0.5, -0.5], 8000), 16_000)
+    >>> soft = speechcmp.normalize(loud, target_dbfs=-26.0)
+    >>> print(f"{abs(soft.samples).max():.3f}")
+    0.050
     """
     if not -100 <= target_dbfs <= 0:
         raise ParameterError(f"target_dbfs: {target_dbfs} is out of range; give a level from -100 to 0 dBFS")

@@ -66,6 +66,12 @@ class SplitParams:
     ParameterError
         A length is not positive, `keep_silence_ms` is negative, `min_chunk_ms` exceeds `max_chunk_ms`, the
         threshold is neither a number nor ``"auto"``, or the target is out of range.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> speechcmp.SplitParams(min_silence_len_ms=400, silence_thresh_dbfs=-40).target_dbfs
+    -20.0
     """
 
     min_silence_len_ms: int = 500
@@ -99,7 +105,23 @@ class SplitParams:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a recording: half-open, in samples at the recording's rate."""
+    """A piece of a recording.
+
+    Attributes
+    ----------
+    index : int
+        Counts from 0.
+    start, stop : int
+        Half-open, in samples at the recording's rate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> noise = speechcmp.Recording.from_array(np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
+    >>> speechcmp.split_at_silence(noise, silence_thresh_dbfs=-40)
+    [Chunk(index=0, start=0, stop=16000)]
+    """
 
     index: int
     start: int
@@ -115,6 +137,7 @@ class Split(Generic[Source]):
     source : Recording or AudioFile
         With the gain applied.
     params : SplitParams
+        How it was split.
     level : Level
         Before the gain.
     chunks : tuple of Chunk
@@ -125,6 +148,16 @@ class Split(Generic[Source]):
         After the gain: the threshold given, or the fixed threshold that comes nearest to ``"auto"``.
     warnings : tuple of str
         What the user should know, each with its remedy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> recording = speechcmp.Recording.from_array(said.ravel(), 16_000, name="words")
+    >>> speechcmp.split_recording(recording)
+    <Split of 'words': 3 chunks, level -27.2 dBFS, noise floor -inf dBFS>
     """
 
     source: Source
@@ -134,6 +167,11 @@ class Split(Generic[Source]):
     noise_floor_dbfs: float
     silence_thresh_dbfs: float
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Show the recording's name, how many chunks there are, its level and its noise floor, in one line."""
+        levels = f"level {self.level.dbfs:.1f} dBFS, noise floor {self.noise_floor_dbfs:.1f} dBFS"
+        return f"<Split of {self.source.name!r}: {len(self.chunks)} chunks, {levels}>"
 
 
 def split_at_silence(
@@ -155,10 +193,31 @@ def split_at_silence(
     min_silence_len_ms, silence_thresh_dbfs, keep_silence_ms, seek_step_ms, min_chunk_ms, max_chunk_ms
         See `SplitParams`.
 
+    Returns
+    -------
+    list of Chunk
+        Ascending, never overlapping; empty where nothing is said.
+
     Raises
     ------
     ParameterError
         As `SplitParams`.
+    AudioError
+        The file is broken.
+
+    References
+    ----------
+    pydub 0.25.1, ``pydub.silence``: with a number as threshold the chunks are those of `split_on_silence`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (2, 16_000))
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> recording = speechcmp.Recording.from_array(said.ravel(), 16_000)
+    >>> speechcmp.split_at_silence(recording, silence_thresh_dbfs=-40)
+    [Chunk(index=0, start=6480, stop=25504), Chunk(index=1, start=38496, stop=57504)]
     """
     params = SplitParams(
         min_silence_len_ms, silence_thresh_dbfs, keep_silence_ms, seek_step_ms, min_chunk_ms, max_chunk_ms, None
@@ -174,11 +233,27 @@ def split_recording(source: Source, params: SplitParams | None = None) -> Split[
     source : Recording or AudioFile
         Any rate, any number of channels; a file is read twice, in blocks.
     params : SplitParams, optional
+        The defaults of `SplitParams` if not given.
+
+    Returns
+    -------
+    Split
+        With the recording at its new loudness, and its chunks.
 
     Raises
     ------
     AudioError
-        The recording is silent.
+        The recording is silent, or the file is broken.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (2, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> recording = speechcmp.Recording.from_array(said.ravel(), 16_000)
+    >>> speechcmp.split_recording(recording, speechcmp.SplitParams(keep_silence_ms=0)).chunks
+    (Chunk(index=0, start=8000, stop=24160), Chunk(index=1, start=40000, stop=56000))
     """
     chosen: SplitParams = params or SplitParams()
     level: Level = measure_level(source)

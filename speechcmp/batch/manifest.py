@@ -21,8 +21,18 @@ RESERVED = frozenset({"schema", "overall", "chunks", "copy", "key"})  # what a r
 class Row(NamedTuple):
     """Two recordings to compare.
 
-    `reference` and `take` are what the manifest calls them, the paths are where they are; `carried` are the
-    other columns. `number` counts from 1.
+    Attributes
+    ----------
+    number : int
+        Counts from 1.
+    id : str
+        Of the column ``id``; the number where there is none.
+    reference, take : str
+        What the manifest calls them.
+    reference_path, take_path : str
+        Where they are: absolute paths, or URLs.
+    carried : dict
+        The other columns.
     """
 
     number: int
@@ -35,7 +45,15 @@ class Row(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A manifest that can be run: how many rows it has, and which columns it carries through."""
+    """A manifest that can be run.
+
+    Attributes
+    ----------
+    n_rows : int
+        At least 1.
+    carried : tuple of str
+        The columns that it carries through to the results.
+    """
 
     n_rows: int
     carried: tuple[str, ...]
@@ -51,6 +69,13 @@ class Manifest:
         What messages call it.
     rows : callable
         Begins a reading; raises `ParameterError` at the first row that is wrong.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> manifest = speechcmp.manifest_of([("a.wav", "b.wav"), ("a.wav", "c.wav")])
+    >>> [row.take for row in manifest], manifest.first(1).check().n_rows
+    (['b.wav', 'c.wav'], 1)
     """
 
     name: str
@@ -60,16 +85,32 @@ class Manifest:
         return self.rows()
 
     def first(self, limit: int | None) -> "Manifest":
-        """Return the manifest's first rows only."""
+        """Leave out all but the first rows.
+
+        Parameters
+        ----------
+        limit : int or None
+            How many to keep; None keeps all.
+
+        Returns
+        -------
+        Manifest
+            Read lazily, as this one.
+        """
         return self if limit is None else Manifest(self.name, lambda: islice(self.rows(), limit))
 
     def check(self) -> Checked:
         """Read all rows once.
 
+        Returns
+        -------
+        Checked
+            What was found.
+
         Raises
         ------
         ParameterError
-            A column or row is wrong; the message says in which line.
+            A column or row is wrong, the message says in which line; or there are no rows.
         """
         carried: dict[str, None] = {}
         n_rows = 0
@@ -83,7 +124,7 @@ class Manifest:
 
 
 def open_manifest(path: str | os.PathLike[str]) -> Manifest:
-    """Open a manifest: columns ``reference`` and ``take``, maybe ``id``, and any others.
+    r"""Open a manifest: columns ``reference`` and ``take``, maybe ``id``, and any others.
 
     Paths in it are relative to its folder; URLs stand for themselves.
 
@@ -93,12 +134,29 @@ def open_manifest(path: str | os.PathLike[str]) -> Manifest:
         The suffix tells the format: .csv, .tsv (or .txt, as spreadsheets call it), .jsonl or .parquet. Text is
         UTF-8, or UTF-16 if it begins with a byte order mark.
 
+    Returns
+    -------
+    Manifest
+        Nothing is read yet; `Manifest.check` reads all rows.
+
     Raises
     ------
     ParameterError
         There is no such file, or its suffix is none of these. What is wrong inside is raised by reading.
     DependencyError
         Parquet needs pyarrow, which is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import speechcmp
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "pairs.csv").write_text("reference,take,class\na.wav,b.wav,7b\n", encoding="utf-8")
+    ...     manifest = speechcmp.open_manifest(Path(folder, "pairs.csv"))
+    ...     for row in manifest:
+    ...         print(row.id, row.reference, row.take, row.carried)
+    1 a.wav b.wav {'class': '7b'}
     """
     path = Path(path)
     readers: dict[str, Callable[[], Rows]] = {
@@ -127,11 +185,22 @@ def manifest_of(pairs: Iterable[Pair]) -> Manifest:
         Paths or URLs; paths are relative to the working folder. A mapping has the keys ``reference`` and ``take``,
         maybe ``id``, and any others, which are carried into the results.
 
+    Returns
+    -------
+    Manifest
+        Called "pairs".
+
     Raises
     ------
     ParameterError
         A pair is none, or a value can't be written as JSON; when it is read: a pair lacks a side, or a key has the name
         of a result's field.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> speechcmp.manifest_of([{"reference": "a.wav", "take": "b.wav", "class": "7b"}]).check()
+    Checked(n_rows=1, carried=('class',))
     """
     if isinstance(pairs, str | os.PathLike):
         raise ParameterError(f"pairs: {os.fspath(pairs)!r:.60} is one path; open_manifest reads a manifest from a file")

@@ -37,7 +37,15 @@ _MISSING = -1
 
 
 class Known(NamedTuple):
-    """A row whose record was there before."""
+    """A row whose record was there before.
+
+    Attributes
+    ----------
+    row : Row
+        What was to be compared.
+    record : dict
+        As `Scored.record`.
+    """
 
     row: Row
     record: dict[str, Any]
@@ -255,6 +263,21 @@ def compare_pairs(
         There are no pairs or one is wrong, `n_jobs` is not positive, or `out` is there and not to be resumed.
     SpeechcmpError
         The results can't be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (2, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)]).ravel()  # each word between half a second of silence
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     speechcmp.Recording.from_array(said, 16_000).save(f"{folder}/said.wav")
+    ...     pairs = [(f"{folder}/said.wav", f"{folder}/{name}.wav") for name in ("said", "gone")]
+    ...     for found in speechcmp.compare_pairs(pairs, n_jobs=1):
+    ...         print(found.row.number, type(found).__name__)
+    1 Scored
+    2 Failure
     """
     if n_jobs is not None and n_jobs < 1:
         raise ParameterError(f"n_jobs: {n_jobs} is too few; give at least 1")

@@ -35,14 +35,53 @@ Signature = tuple[int, int, int] | str | None
 
 
 class Scored(NamedTuple):
-    """A row and its record: what the manifest says, ``overall``, ``chunks`` and ``key``."""
+    """A row that was scored.
+
+    Attributes
+    ----------
+    row : Row
+        What was to be compared.
+    record : dict
+        What the manifest says (``id``, ``reference``, ``take`` and the carried columns), ``overall``, ``chunks``, maybe
+        ``copy``, and ``key``, which says of what and how it was made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (2, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)]).ravel()  # each word between half a second of silence
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     speechcmp.Recording.from_array(said, 16_000).save(f"{folder}/said.wav")
+    ...     (found,) = speechcmp.compare_pairs([(f"{folder}/said.wav", f"{folder}/said.wav")], n_jobs=1)
+    >>> found.record["overall"]["score"], found.record["overall"]["missing"]
+    (100.0, 0)
+    """
 
     row: Row
     record: dict[str, Any]
 
 
 class Failure(NamedTuple):
-    """A row that could not be scored: the file that is to blame, and the error it gives by itself."""
+    """A row that could not be scored.
+
+    Attributes
+    ----------
+    row : Row
+        What was to be compared.
+    file : str
+        The file that is to blame.
+    reason : str
+        The error it gives by itself, one line.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> (found,) = speechcmp.compare_pairs([("gone.wav", "lost.wav")], n_jobs=1)
+    >>> found.file, found.reason
+    ('gone.wav', 'gone.wav: no such file; check the path')
+    """
 
     row: Row
     file: str

@@ -17,7 +17,15 @@ Floats = NDArray[np.float64]
 
 
 class Figure(NamedTuple):
-    """A figure and its 95 % interval."""
+    """A figure and its 95 % interval.
+
+    Attributes
+    ----------
+    value : float
+        Of all takes.
+    low, high : float
+        Of bootstrap samples of speakers.
+    """
 
     value: float
     low: float
@@ -25,7 +33,15 @@ class Figure(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """Of scores with ratings: their correlation, and the mean of ``abs(rating - score)``."""
+    """Of scores with ratings.
+
+    Attributes
+    ----------
+    pearson : Figure
+        Their correlation, -1 to 1.
+    mean_error : Figure
+        Mean of ``abs(rating - score)``, in points.
+    """
 
     pearson: Figure
     mean_error: Figure
@@ -34,8 +50,12 @@ class Agreement(NamedTuple):
 class Separation(NamedTuple):
     """Of right from wrong texts.
 
-    `auc`: chance that a right take scores above a wrong one; `good_below_20` and `wrong_below_20`: shares of the
-    right and of the wrong takes that score below 20, and so are refused.
+    Attributes
+    ----------
+    auc : float
+        Chance that a right take scores above a wrong one, 0 to 1.
+    good_below_20, wrong_below_20 : float
+        Shares of the right and of the wrong takes that score below 20, and so are refused.
     """
 
     auc: float

@@ -59,10 +59,27 @@ class Examples:
     Attributes
     ----------
     takes : tuple of TakeMeasures
+        From `take_measures`, or made of `Measures`.
     speakers : tuple of str
         Who says each.
     ratings : tuple of float
         0 to 100 each, 100 for a take that leaves nothing to wish for; empty where takes are not rated.
+
+    Raises
+    ------
+    ParameterError
+        There is not a speaker for each take, or a rating for each or for none, or a rating is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> unlike = np.linspace(0.2, 0.9, 20).tolist()
+    >>> measures = [speechcmp.Measures(distance=x / 4, relative=x) for x in unlike]
+    >>> takes = tuple(speechcmp.TakeMeasures.of_chunk(one) for one in measures)
+    >>> rated = speechcmp.Examples(takes, tuple("abcde" * 4), tuple(100 - 80 * x for x in unlike))
+    >>> len(rated.only(np.array(rated.ratings) > 80).takes)
+    2
     """
 
     takes: tuple[TakeMeasures, ...] = ()
@@ -79,16 +96,32 @@ class Examples:
             raise ParameterError("ratings: must lie in 0..100; scale them first")
 
     def only(self, chosen: NDArray[np.bool_]) -> "Examples":
-        """Return those for which `chosen` is True."""
+        """Leave out examples.
+
+        Parameters
+        ----------
+        chosen : bool, shape (n_takes,)
+            Which to keep.
+
+        Returns
+        -------
+        kept : Examples
+            Those for which `chosen` is True.
+        """
         kept = np.flatnonzero(chosen).tolist()
         ratings = tuple(self.ratings[k] for k in kept) if self.ratings else ()
         return Examples(tuple(self.takes[k] for k in kept), tuple(self.speakers[k] for k in kept), ratings)
 
 
 class RatingFit(NamedTuple):
-    """How well scores agree with ratings: by the base, and by the new model, cross-validated.
+    """How well scores agree with ratings.
 
-    `gain`: points by which the mean error falls.
+    Attributes
+    ----------
+    before, after : Agreement
+        By the base, and by the new model, cross-validated.
+    gain : Figure
+        Points by which the mean error falls.
     """
 
     before: Agreement
@@ -97,14 +130,30 @@ class RatingFit(NamedTuple):
 
 
 class VerificationFit(NamedTuple):
-    """How well right texts are told from wrong ones: by the base, and by the new model, cross-validated."""
+    """How well right texts are told from wrong ones.
+
+    Attributes
+    ----------
+    before, after : Separation
+        By the base, and by the new model, cross-validated.
+    """
 
     before: Separation
     after: Separation
 
 
 class Calibrated(NamedTuple):
-    """A fitted model and how well it does; None for what there was nothing to fit to."""
+    """A fitted model and how well it does.
+
+    Attributes
+    ----------
+    model : ScoreModel
+        For `score_take` and `CompareParams`.
+    ratings : RatingFit or None
+        None where no takes were rated.
+    verifier : VerificationFit or None
+        None where no takes were of wrong texts.
+    """
 
     model: ScoreModel
     ratings: RatingFit | None
@@ -149,6 +198,20 @@ def calibrate(
     ParameterError
         There are fewer than 20 ratings, 10 good or wrong takes with chunks found in them, or 5 speakers; or
         ratings are all alike; or a share or weight is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> unlike = np.linspace(0.2, 0.9, 20).tolist()
+    >>> measures = [speechcmp.Measures(distance=x / 4, relative=x) for x in unlike]
+    >>> takes = tuple(speechcmp.TakeMeasures.of_chunk(one) for one in measures)
+    >>> rated = speechcmp.Examples(takes, tuple("abcde" * 4), tuple(100 - 80 * x for x in unlike))
+    >>> fitted = speechcmp.calibrate(rated)
+    >>> fitted.ratings.after.mean_error.value < fitted.ratings.before.mean_error.value
+    True
+    >>> fitted.model.fitted["n_speakers"], fitted.verifier
+    (5, None)
     """
     if not (0 < refused_share < 1 and 0 <= base_weight < math.inf):
         raise ParameterError(

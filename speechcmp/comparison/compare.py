@@ -41,7 +41,7 @@ class CompareParams:
     Attributes
     ----------
     recipe : str or Recipe
-        Features and frame distance: the name of one of `speechcmp.features.recipes.RECIPES`, or one of your own.
+        Features and frame distance: ``"default"``, ``"classic"``, or one of your own.
     by : {"time", "index"}
         Which stretch of the take belongs to a chunk of the reference: the one in which the same is said,
         or the take's chunk of the same number.
@@ -56,6 +56,18 @@ class CompareParams:
         and its seconds of start-up.
     model : ScoreModel or None
         How differences become points; the shipped one by default.
+
+    Raises
+    ------
+    ParameterError
+        A word is none of those listed, or `band` is not above 0 and at most 1.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> params = speechcmp.CompareParams(recipe="classic", split=speechcmp.SplitParams(min_silence_len_ms=400))
+    >>> params.by, params.details
+    ('time', 'all')
     """
 
     recipe: str | Recipe = "default"
@@ -87,6 +99,7 @@ class Prepared:
     recipe : Recipe
         What features are extracted by.
     chunks : tuple of Span
+        Ascending, never overlapping.
     speech : Speech
         For the alignment, whatever the recipe: frames of 10 ms, as `ALIGNMENT_RECIPE` has them.
     spoken : bool, shape (n_frames,)
@@ -98,6 +111,19 @@ class Prepared:
     prosody : ProsodyTrace or None
         If details are asked for.
     warnings : tuple of str
+        What splitting had to say, each with its remedy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> reference = speechcmp.Recording.from_array(said.ravel(), 16_000, name="reference")
+    >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
+    >>> params = speechcmp.CompareParams(details="scores")
+    >>> speechcmp.prepare(reference, params)
+    <Prepared 'reference', 6.00 s, by recipe 'default': 3 chunks>
     """
 
     recording: AnySource
@@ -109,6 +135,11 @@ class Prepared:
     bands: Features
     prosody: ProsodyTrace | None
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Show the recording's name and length, the recipe and how many chunks there are, in one line."""
+        recording = f"{self.recording.name!r}, {self.recording.duration_s:.2f} s"
+        return f"<Prepared {recording}, by recipe {self.recipe.name!r}: {len(self.chunks)} chunks>"
 
 
 def compare(
@@ -125,19 +156,32 @@ def compare(
     reference, take : Recording or AudioFile
         Any rates and channels; of a file that is opened only, a long one takes less memory.
     params : CompareParams, optional
+        The defaults of `CompareParams` if not given.
     flag_copies : bool
         Look whether the take is a copy of the reference, and say so in `Comparison.copy` and a warning.
 
     Returns
     -------
     Comparison
+        A recording in which no speech is found has no chunks, and a warning says so.
 
     Raises
     ------
     AudioError
-        A recording is silent, or has no speech that stands out from its noise.
+        A recording is silent.
     ParameterError
         A recording has samples that are not finite, or is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> reference = speechcmp.Recording.from_array(said.ravel(), 16_000, name="reference")
+    >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
+    >>> speechcmp.compare(reference, take)
+    <Comparison of 'take' against 'reference': score 67, distance 0.000, 2 of 3 chunks found>
     """
     params = params or CompareParams()
     sides = prepare(reference, params), prepare(take, params)
@@ -145,7 +189,39 @@ def compare(
 
 
 def prepare(recording: AnySource, params: CompareParams) -> Prepared:
-    """Bring a recording to one loudness, split it, and extract its features; see `Prepared`."""
+    """Bring a recording to one loudness, split it, and extract its features.
+
+    Parameters
+    ----------
+    recording : Recording or AudioFile
+        Any rate and channels.
+    params : CompareParams
+        Those it will be compared with.
+
+    Returns
+    -------
+    Prepared
+        To be used in any number of comparisons.
+
+    Raises
+    ------
+    AudioError
+        The recording is silent.
+    ParameterError
+        It has samples that are not finite, or is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> reference = speechcmp.Recording.from_array(said.ravel(), 16_000, name="reference")
+    >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
+    >>> params = speechcmp.CompareParams(details="scores")
+    >>> speechcmp.prepare(take, params)
+    <Prepared 'take', 4.00 s, by recipe 'default': 2 chunks>
+    """
     recipe = find_recipe(params.recipe)
     _check_samples(recording)
     source = read_once(recording) if isinstance(recording, AudioFile) else recording
@@ -190,10 +266,38 @@ def compare_prepared(
 ) -> Comparison:
     """Compare as `compare` does, with what `prepare` made of both recordings.
 
+    Parameters
+    ----------
+    reference, take : Prepared
+        By the same parameters.
+    params : CompareParams
+        Those they were prepared with.
+    flag_copies : bool
+        As for `compare`.
+
+    Returns
+    -------
+    Comparison
+        As `compare` returns it.
+
     Raises
     ------
     ParameterError
         They were prepared by another recipe than that of `params`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> reference = speechcmp.Recording.from_array(said.ravel(), 16_000, name="reference")
+    >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
+    >>> params = speechcmp.CompareParams(details="scores")
+    >>> known = speechcmp.prepare(reference, params)
+    >>> takes = [speechcmp.prepare(one, params) for one in (reference, take)]
+    >>> [round(speechcmp.compare_prepared(known, one, params=params).score.value) for one in takes]
+    [100, 67]
     """
     _check_recipes(reference, take, params)
     if params.by == "index":
@@ -255,12 +359,35 @@ def _by_index(reference: Prepared, take: Prepared) -> Alignment:
 
 
 def distance_matrix(reference: Recording, take: Recording, *, params: CompareParams | None = None) -> DistanceMatrix:
-    """Measure every chunk of the reference against every chunk of the take; see `DistanceMatrix`.
+    """Measure every chunk of the reference against every chunk of the take.
+
+    Parameters
+    ----------
+    reference, take : Recording
+        Any rates and channels.
+    params : CompareParams, optional
+        The defaults of `CompareParams` if not given; `by`, `details` and `model` change nothing here.
+
+    Returns
+    -------
+    DistanceMatrix
+        A row a chunk of the reference, a column a chunk of the take.
 
     Raises
     ------
     AudioError, ParameterError
         As `compare`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> reference = speechcmp.Recording.from_array(said.ravel(), 16_000, name="reference")
+    >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
+    >>> speechcmp.distance_matrix(reference, take).distances.argmin(axis=0).tolist()
+    [0, 1]
     """
     params = params or CompareParams()
     return matrix_prepared(prepare(reference, params), prepare(take, params), params=params)

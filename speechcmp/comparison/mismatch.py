@@ -12,7 +12,32 @@ from speechcmp.runs import find_runs, join_runs
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A stretch where the two sound least alike: (start, end) in seconds on both sides, and its mean cost."""
+    """A stretch where the two sound least alike.
+
+    Attributes
+    ----------
+    reference_s, take_s : tuple of (float, float)
+        Start and end, seconds from the start of each recording.
+    distance : float
+        Mean of the stretch's frame distances, by the metric of the recipe.
+
+    Examples
+    --------
+    The second word is said otherwise in its middle.
+
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> other = words.copy()
+    >>> other[1, 6000:10_000] = 0.05 * np.sign(np.sin(np.arange(4000) / 10))
+    >>> sides = [np.pad(side, [(0, 0), (8000, 8000)]).ravel() for side in (words, other)]
+    >>> result = speechcmp.compare(*(speechcmp.Recording.from_array(side, 16_000) for side in sides))
+    >>> [len(pair.worst) for pair in result.pairs]
+    [0, 1, 0]
+    >>> start_s, end_s = result.pairs[1].worst[0].reference_s
+    >>> print(f"{start_s:.1f} to {end_s:.1f}")  # the noise was replaced from 2.875 s to 3.125 s
+    2.9 to 3.1
+    """
 
     reference_s: tuple[float, float]
     take_s: tuple[float, float]

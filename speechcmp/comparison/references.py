@@ -37,9 +37,10 @@ def compare_among(
     references : sequence of Recording or Prepared
         At least two readings, by different people best.
     take : Recording or Prepared
+        Another reading of that text.
     params : CompareParams, optional
-        What is prepared must be so with the same.
-    among : tuple of tuples, optional
+        The defaults of `CompareParams` if not given. What is prepared must be so with the same.
+    among : tuple of tuple of (float or None), optional
         What `score_references` returned for them, where several takes are placed.
     flag_copies : bool
         As for `compare`.
@@ -52,9 +53,22 @@ def compare_among(
     Raises
     ------
     ParameterError
-        There are fewer than two references, or `among` is of others.
+        There are fewer than two references, one has no chunk, or `among` is of others; or as for `compare`.
     AudioError
-        A recording is silent, or has no speech that stands out from its noise.
+        A recording is silent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> rng = np.random.default_rng(0)
+    >>> words = rng.normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> others = [words + rng.normal(0, noise, words.shape) for noise in (0.0, 0.01, 0.02)]
+    >>> readings = [np.pad(other, [(0, 0), (8000, 8000)]).ravel() for other in others]
+    >>> first, second, take = (speechcmp.Recording.from_array(one, 16_000) for one in readings)
+    >>> result = speechcmp.compare_among([first, second], take)
+    >>> len(result.spread.take_scores), result.spread.n_below
+    (2, 0)
     """
     _check_several(references)
     params = params or CompareParams()
@@ -84,7 +98,35 @@ def place_in_spread(
 ) -> Spread:
     """Score a take against several references of one text, and these against one another.
 
-    The parameters and errors are those of `compare_among`, which gives the comparison with the first of them, too.
+    `compare_among` gives the comparison with the first of them, too.
+
+    Parameters
+    ----------
+    references, take, params, among
+        As for `compare_among`; `details` are left out.
+
+    Returns
+    -------
+    Spread
+        The take's scores, and those of the references.
+
+    Raises
+    ------
+    AudioError, ParameterError
+        As `compare_among`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> rng = np.random.default_rng(0)
+    >>> words = rng.normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> others = [words + rng.normal(0, noise, words.shape) for noise in (0.0, 0.01, 0.02)]
+    >>> readings = [np.pad(other, [(0, 0), (8000, 8000)]).ravel() for other in others]
+    >>> first, second, take = (speechcmp.Recording.from_array(one, 16_000) for one in readings)
+    >>> spread = speechcmp.place_in_spread([first, second], take)
+    >>> spread.place, spread.z
+    (0.0, None)
     """
     spread = compare_among(references, take, params=_brief(params), among=among).spread
     assert spread is not None  # noqa: S101 - `compare_among` sets it
@@ -96,15 +138,37 @@ def score_references(
 ) -> ReferenceScores:
     """Score readings of one text against one another.
 
+    Parameters
+    ----------
+    references : sequence of Recording or Prepared
+        At least two readings.
+    params : CompareParams, optional
+        As for `compare_among`; `details` are left out.
+
     Returns
     -------
     tuple of tuple of (float or None)
-        ``[i][j]``: the score of j as a take, against i as the reference; None where i is j.
+        ``[i][j]``: the score, 0 to 100, of j as a take, against i as the reference; None where i is j.
 
     Raises
     ------
-    ParameterError, AudioError
-        As `place_in_spread`.
+    AudioError, ParameterError
+        As `compare_among`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> rng = np.random.default_rng(0)
+    >>> words = rng.normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> others = [words + rng.normal(0, noise, words.shape) for noise in (0.0, 0.01, 0.02)]
+    >>> readings = [np.pad(other, [(0, 0), (8000, 8000)]).ravel() for other in others]
+    >>> first, second, take = (speechcmp.Recording.from_array(one, 16_000) for one in readings)
+    >>> among = speechcmp.score_references([first, second])
+    >>> among[0][0], 80 < among[0][1] <= 100
+    (None, True)
+    >>> speechcmp.place_in_spread([first, second], take, among=among).reference_scores == among
+    True
     """
     _check_several(references)
     params = _brief(params)

@@ -1,5 +1,6 @@
 """What a comparison finds: plain values, to be shown, stored and counted."""
 
+import json
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -20,13 +21,27 @@ FEWEST_FOR_Z = 5  # the standard deviation of 4 is itself uncertain by 40 %
 
 
 class Span(NamedTuple):
-    """A stretch of a recording; seconds from its start."""
+    """A stretch of a recording.
+
+    Attributes
+    ----------
+    start_s, end_s : float
+        Seconds from the start of the recording.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> span = speechcmp.Span(0.5, 1.75)
+    >>> str(span), span.duration_s
+    ('0.50 – 1.75', 1.25)
+    """
 
     start_s: float
     end_s: float
 
     @property
     def duration_s(self) -> float:
+        """Length in seconds."""
         return self.end_s - self.start_s
 
     def __str__(self) -> str:
@@ -42,7 +57,9 @@ class ChunkPair:
     index : int
         Of the reference chunk.
     status : {"matched", "missing"}
+        Whether the take says it.
     reference : Span
+        The chunk.
     take : Span or None
         None if the take does not say it.
     confidence : float
@@ -63,6 +80,19 @@ class ChunkPair:
         Where the two sound least alike, up to three stretches: where to listen, not what is wrong.
     prosody : Prosody or None
         Rate, pauses, loudness and pitch, where they are asked for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> reference = speechcmp.Recording.from_array(said.ravel(), 16_000, name="reference")
+    >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
+    >>> for pair in speechcmp.compare(reference, take).pairs[1:]:
+    ...     print(pair)
+    <ChunkPair 1: matched, 2.40 – 3.61 with 2.40 – 3.60, score 100, distance 0.000>
+    <ChunkPair 2: missing, 4.40 – 5.60, score 0>
     """
 
     index: int
@@ -79,10 +109,38 @@ class ChunkPair:
     worst: tuple[Mismatch, ...] = ()
     prosody: Prosody | None = None
 
+    def __repr__(self) -> str:
+        """Show the chunk, its place in the take, score and distance, in one line."""
+        place = f" with {self.take}{', out of order' if self.reordered else ''}" if self.take else ""
+        score = f", score {self.score.value:.0f}" if self.score else ""
+        distance = f", distance {self.distance:.3f}" if self.distance is not None else ""
+        return f"<ChunkPair {self.index}: {self.status}, {self.reference}{place}{score}{distance}>"
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two recordings compared."""
+    """One of the two recordings compared.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    path : Path or None
+        Where it came from; None if it was in memory.
+    duration_s : float
+        Length in seconds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> reference = speechcmp.Recording.from_array(said.ravel(), 16_000, name="reference")
+    >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
+    >>> speechcmp.compare(reference, take).take
+    Side(name='take', path=None, duration_s=4.0)
+    """
 
     name: str
     path: Path | None
@@ -101,6 +159,16 @@ class Spread:
         Of the take against each reference.
     reference_scores : tuple of tuple of (float or None)
         ``[i][j]``: of reference j, taken as a take, against reference i; None where i is j.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> among = ((None, 80.0, 70.0), (82.0, None, 74.0), (72.0, 78.0, None))
+    >>> spread = speechcmp.Spread(("anna", "ben", "carla"), (75.0, 80.0, 70.0), among)
+    >>> spread
+    <Spread of 3 references: the take scores 75, they score 72 to 79, place 0.33>
+    >>> spread.reference_means
+    (77.0, 79.0, 72.0)
     """
 
     references: tuple[str, ...]
@@ -109,12 +177,12 @@ class Spread:
 
     @property
     def mean(self) -> float:
-        """Of the take's scores."""
+        """Mean of the take's scores."""
         return sum(self.take_scores) / len(self.take_scores)
 
     @property
     def reference_means(self) -> tuple[float, ...]:
-        """Of each reference's scores against the others."""
+        """Mean of each reference's scores against the others."""
         columns = [[x for x in column if x is not None] for column in zip(*self.reference_scores, strict=True)]
         return tuple(sum(column) / len(column) for column in columns)
 
@@ -141,11 +209,34 @@ class Spread:
             return None
         return (self.mean - fmean(means)) / (stdev(means) * sqrt(1 + 1 / n))
 
+    def __repr__(self) -> str:
+        """Show the take's mean, the least and the largest of the references' and the place, in one line."""
+        n, means = len(self.references), self.reference_means
+        scores = f"the take scores {self.mean:.0f}, they score {min(means):.0f} to {max(means):.0f}"
+        return f"<Spread of {n} references: {scores}, place {self.place:.2f}>"
+
 
 class Copy(NamedTuple):
     """The take is the reference itself, or a piece of it, played back.
 
-    `offset_s`: where the take starts in the reference; `confidence`: 0 to 1.
+    Attributes
+    ----------
+    offset_s : float
+        Where the take starts in the reference, seconds.
+    confidence : float
+        1 minus the chance that something else would align as well, 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> reference = speechcmp.Recording.from_array(said.ravel(), 16_000, name="reference")
+    >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
+    >>> copy = speechcmp.compare(reference, take, flag_copies=True).copy
+    >>> round(abs(copy.offset_s), 2), copy.confidence > 0.99
+    (0.0, True)
     """
 
     offset_s: float
@@ -159,7 +250,9 @@ class Comparison:
     Attributes
     ----------
     recipe : str
+        Name of the recipe.
     reference, take : Side
+        The recordings.
     pairs : tuple of ChunkPair
         One for each chunk of the reference.
     extra : tuple of Span
@@ -169,17 +262,30 @@ class Comparison:
     distance : float
         Mean of the matched chunks' distances, weighted by their durations; of the whole recordings if none
         is matched.
-    score : Score or None
-        Of the recording; see `speechcmp.scoring.model`.
     tempo : float or None
         Time the take needs for the matched chunks / time the reference needs.
+    score : Score or None
+        Of the recording; None where the reference has no chunk. See `speechcmp.scoring.model`.
     warnings : tuple of str
+        What the user should know, with the name of the recording it is about.
     copy : Copy or None
         Set where copies are looked for, and the take is one.
     calibration : str or None
         What the model of the score is called, where it is not the shipped one.
     spread : Spread or None
         Set where there are several references.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> reference = speechcmp.Recording.from_array(said.ravel(), 16_000, name="reference")
+    >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
+    >>> result = speechcmp.compare(reference, take)
+    >>> result.n_missing, [pair.status for pair in result.pairs]
+    (1, ['matched', 'matched', 'missing'])
     """
 
     recipe: str
@@ -207,7 +313,13 @@ class Comparison:
         return sum(pair.status == "missing" for pair in self.pairs)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row a chunk of the reference, as `to_frame` and ``--format csv`` have them."""
+        """Return a row a chunk of the reference, as `to_frame` and ``--format csv`` have them.
+
+        Returns
+        -------
+        list of dict
+            Times in seconds; None where there is no value. All rows have the same keys.
+        """
         return [
             {
                 "reference_path": self.reference.name,
@@ -232,12 +344,44 @@ class Comparison:
     def to_frame(self) -> Any:  # noqa: ANN401 - pandas is no dependency
         """Return the `rows` as a pandas DataFrame.
 
+        Returns
+        -------
+        pandas.DataFrame
+            A row a chunk of the reference.
+
         Raises
         ------
         DependencyError
             pandas is not installed.
         """
         return import_pandas().DataFrame(self.rows())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as plain values: what the function `to_dict` returns.
+
+        Returns
+        -------
+        dict
+            The object of the ``speechcmp.compare/1`` contract, ready for `json.dumps`.
+        """
+        from speechcmp.comparison.serialize import to_dict  # noqa: PLC0415 - it imports this module
+
+        return to_dict(self)
+
+    def to_json(self, *, indent: int | None = 1) -> str:
+        """Return the comparison as JSON: what ``speechcmp compare --format json`` prints.
+
+        Parameters
+        ----------
+        indent : int or None
+            Spaces a level; None puts all on one line.
+
+        Returns
+        -------
+        str
+            The object that `to_dict` returns, without a newline at the end.
+        """
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=indent, allow_nan=False)
 
     def __repr__(self) -> str:
         """Show the sides, the score and how many chunks were found, in one line."""
@@ -273,10 +417,29 @@ class DistanceMatrix:
     Attributes
     ----------
     recipe : str
+        Name of the recipe.
     reference, take : Side
+        The recordings.
     reference_chunks, take_chunks : tuple of Span
+        Ascending, never overlapping.
     distances : float64, shape (n_reference_chunks, n_take_chunks)
+        As `ChunkPair.distance`.
     warnings : tuple of str
+        What the user should know, with the name of the recording it is about.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> reference = speechcmp.Recording.from_array(said.ravel(), 16_000, name="reference")
+    >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
+    >>> matrix = speechcmp.distance_matrix(reference, take)
+    >>> matrix
+    <DistanceMatrix of 'take' against 'reference': 3 x 2 chunks>
+    >>> (matrix.distances < 0.2).tolist()
+    [[True, False], [False, True], [False, False]]
     """
 
     recipe: str
@@ -288,7 +451,12 @@ class DistanceMatrix:
     warnings: tuple[str, ...] = ()
 
     def to_frame(self) -> Any:  # noqa: ANN401 - pandas is no dependency
-        """Return the distances as a pandas DataFrame: a row a reference chunk, a column a take chunk.
+        """Return the distances as a pandas DataFrame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a chunk of the reference, a column a chunk of the take.
 
         Raises
         ------

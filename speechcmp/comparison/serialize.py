@@ -22,6 +22,28 @@ def to_dict(result: Comparison) -> dict[str, Any]:
     """Return a comparison as the object of the ``speechcmp.compare/1`` contract, ready for `json.dumps`.
 
     Numbers are rounded to 6 decimals; what is no finite number is None.
+
+    Parameters
+    ----------
+    result : Comparison
+        Of `compare` or `compare_among`.
+
+    Returns
+    -------
+    dict
+        Text, numbers, booleans, None, and lists and dicts of these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> reference = speechcmp.Recording.from_array(said.ravel(), 16_000, name="reference")
+    >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
+    >>> values = speechcmp.to_dict(speechcmp.compare(reference, take))
+    >>> values["schema"], values["overall"]["missing"], values["chunks"][2]["take"]
+    ('speechcmp.compare/1', 1, None)
     """
     values: dict[str, Any] = finite(
         {
@@ -149,12 +171,35 @@ def brief_values(result: Comparison) -> dict[str, Any]:
 
 
 def take_measures(values: Mapping[str, Any]) -> TakeMeasures:
-    """Read back from `to_dict`'s or `brief_values`' output what the score of the whole take is worked out from.
+    """Read back from plain values what the score of the whole take is worked out from.
+
+    Parameters
+    ----------
+    values : mapping
+        What `to_dict` returned, or the record of a batch.
+
+    Returns
+    -------
+    TakeMeasures
+        For `score_take`, by this model or another, and for `calibrate`.
 
     Raises
     ------
     ParameterError
         A field is not there, or is not what it should be; the message names it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (3, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)])  # each word between half a second of silence
+    >>> reference = speechcmp.Recording.from_array(said.ravel(), 16_000, name="reference")
+    >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
+    >>> result = speechcmp.compare(reference, take)
+    >>> again = speechcmp.score_take(speechcmp.take_measures(result.to_dict()))
+    >>> print(f"{again.value:.2f} {result.score.value:.2f}")
+    66.85 66.85
     """
     chunks = values.get("chunks")
     if not isinstance(chunks, list) or not chunks:

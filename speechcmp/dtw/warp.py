@@ -50,11 +50,26 @@ class WarpingPath:
         Sum of the local costs along `steps`, in float64.
     distance : float
         `total_cost` / (reference frames + take frames the path covers).
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> path = speechcmp.dtw_path([[0.0], [1.0], [2.0]], [[0.0], [1.0], [1.0], [3.0]])
+    >>> path
+    <WarpingPath of 4 steps: total cost 1.000, distance 0.143>
+    >>> path.steps.tolist()
+    [[0, 0], [1, 1], [1, 2], [2, 3]]
     """
 
     steps: NDArray[np.int64]
     total_cost: float
     distance: float
+
+    def __repr__(self) -> str:
+        """Show the number of steps, the cost and the distance, in one line."""
+        return (
+            f"<WarpingPath of {len(self.steps)} steps: total cost {self.total_cost:.3f}, distance {self.distance:.3f}>"
+        )
 
 
 def dtw_distance(
@@ -102,6 +117,14 @@ def dtw_distance(
         A side is empty, not two-dimensional or not numeric, or has a value that is not finite or whose
         magnitude is above 1e15 (for cosine any finite value will do); the sides differ in dimensions; or an
         option is out of range.
+
+    Examples
+    --------
+    Of three frames and two the cheapest path costs 2: 0, 1 and 2 meet 0, 0 and 3.
+
+    >>> import speechcmp
+    >>> speechcmp.dtw_distance([[0.0], [1.0], [2.0]], [[0.0], [3.0]])  # 2 / (3 + 2)
+    0.4
     """
     if open_begin:
         path = dtw_path(reference, take, metric=metric, band=band, open_begin=True, open_end=open_end)
@@ -145,6 +168,13 @@ def dtw_path(
     ------
     ParameterError
         As for `dtw_distance`.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> word, sentence = [[1.0], [2.0]], [[5.0], [1.0], [2.0], [2.0], [7.0]]
+    >>> speechcmp.dtw_path(word, sentence, open_begin=True, open_end=True).steps.tolist()
+    [[0, 1], [1, 2]]
     """
     kernel = current_kernel()
     packed = [pack(kernel, reference, "reference", metric), pack(kernel, take, "take", metric)]
@@ -187,7 +217,14 @@ def dtw_distances(
     Raises
     ------
     ParameterError
-        As for `dtw_distance`; the message says which recording.
+        As for `dtw_distance`, the message says which recording; or `n_threads` is below 1.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> readings = [[[0.0], [1.0]], [[0.0], [2.0], [2.0]]]
+    >>> speechcmp.dtw_distances(readings, readings).round(2).tolist()
+    [[0.0, 0.4], [0.4, 0.0]]
     """
     shape = (len(references), len(takes))
     pairs = np.indices(shape).reshape(2, -1).T
@@ -244,10 +281,21 @@ def kernel_name() -> str:
     Instruction sets are avx512, avx2, sse2, neon and generic, of which the best one is taken. The environment
     variable ``SPEECHCMP_KERNEL``, an instruction set or numpy, forces one.
 
+    Returns
+    -------
+    str
+        For example ``"native avx2"``.
+
     Raises
     ------
     ParameterError
         The variable names a kernel that does not exist, or that this machine can't run.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> speechcmp.kernel_name().partition(" ")[0] in {"native", "numpy"}
+    True
     """
     return current_kernel().name
 

@@ -28,21 +28,35 @@ class MfccParams:
     Attributes
     ----------
     n_mfcc : int
-        Coefficients, c0 included.
+        Coefficients, c0 included; at most `n_mels`.
     n_fft, hop_length : int
         Samples of an analysis window and of the step between two of them.
     win_length : int or None
         Samples under the Hann window, centered in `n_fft`; None: all of them.
     n_mels : int
         Slaney mel bands between `fmin` and `fmax`.
-    fmin, fmax : float
-        Hz; `fmax` None is half the sample rate.
+    fmin : float
+        Hz.
+    fmax : float or None
+        Hz; None is half the sample rate.
     lifter : float
         Sinusoidal lifter; 0 for none.
     center : bool
         Frame t is centered at sample ``t * hop_length``; the ends are padded with zeros.
     pre_emphasis : float
         Coefficient of ``y[n] - coefficient * y[n - 1]`` before analysis; 0 for none.
+
+    Raises
+    ------
+    ParameterError
+        A count is not positive, a window or `n_mfcc` too large, a frequency or `lifter` negative, or `fmax` not
+        above `fmin`.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> speechcmp.MfccParams(n_mfcc=13, n_fft=512, hop_length=160).n_mels
+    128
     """
 
     n_mfcc: int = 20
@@ -120,6 +134,14 @@ def mfcc(samples: NDArray[np.floating], sample_rate: int, *, params: MfccParams 
     References
     ----------
     Davis and Mermelstein (1980), IEEE Trans. ASSP 28(4), 357-366. Bands: Slaney (1998), Auditory Toolbox.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
+    >>> speechcmp.mfcc(tone, 16_000, params=speechcmp.MfccParams(n_mfcc=13, n_fft=512, hop_length=160)).shape
+    (101, 13)
     """
     params = params or MfccParams()
     (bands,) = log_mel_bands(samples, sample_rate, [params])

@@ -57,9 +57,16 @@ _MIN_RANGE_SEMITONES = 0.5  # a flatter reference has no range to divide by
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PitchContour:
-    """Pitch of a whole recording, a value a frame: semitones re the speaker's median, 0 where unvoiced.
+    """Pitch of a whole recording, a value a frame of 10 ms.
 
-    The median is None, and nothing voiced, if fewer than 10 frames would be.
+    Attributes
+    ----------
+    semitones : float32, shape (n_frames,)
+        Relative to the speaker's median, 0 where unvoiced.
+    voiced : bool, shape (n_frames,)
+        Which frames have a pitch.
+    median_hz : float or None
+        None, and nothing voiced, if fewer than 10 frames would be.
     """
 
     semitones: Floats
@@ -69,12 +76,14 @@ class PitchContour:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProsodyTrace:
-    """What prosody needs of a whole recording, worked out once.
+    """What prosody needs of a whole recording, worked out once, in frames of 10 ms.
 
     Attributes
     ----------
-    level_db, noise_floor_db : float32, shape (n_frames,), and float
-        RMS over 30 ms and that of the quietest stretches, relative to the loudest frame; at least -80.
+    level_db : float32, shape (n_frames,)
+        RMS over 30 ms, dB relative to the loudest frame; at least -80.
+    noise_floor_db : float
+        The same of the quietest stretches.
     nuclei : int64, shape (k,)
         Frames of syllable nuclei: voiced peaks of the level with dips of 2 dB between them [1]_, [2]_.
     pitch : PitchContour or None
@@ -103,6 +112,17 @@ class Delivery:
         Seconds of silence before the first sounding frame; None if nothing was said in the minute before.
     level_range_db, pitch_range_semitones : float or None
         10th to 90th percentile of the sounding frames' levels, and of the voiced frames' pitch [5]_.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (2, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)]).ravel()  # each word between half a second of silence
+    >>> recording = speechcmp.Recording.from_array(said, 16_000)
+    >>> pair = speechcmp.compare(recording, recording).pairs[0]
+    >>> print(f"{pair.prosody.take.speech_s:.2f}", pair.prosody.take.pauses)
+    1.01 ()
     """
 
     speech_s: float
@@ -127,8 +147,10 @@ class PitchMatch:
     ----------
     correlation : float or None
         Pearson's r of both contours in semitones along the path, where both are voiced [6]_.
-    range_semitones, range_ratio : pair of (float or None), float or None
-        `Delivery.pitch_range_semitones` of both; the take's / the reference's: well below 1 is monotone.
+    range_semitones : pair of (float or None)
+        `Delivery.pitch_range_semitones` of the reference and of the take.
+    range_ratio : float or None
+        The take's range / the reference's: well below 1 is monotone.
     """
 
     correlation: float | None
@@ -142,6 +164,8 @@ class Prosody:
 
     Attributes
     ----------
+    reference, take : Delivery
+        Each by itself.
     tempo : float or None
         Duration in the take / in the reference, from where along the path both begin to sound to where both
         end, pauses included: above 1 is slower.
@@ -151,6 +175,17 @@ class Prosody:
         Pearson's r of both levels in dB along the path, where either sounds.
     pitch : PitchMatch or None
         If both traces have a pitch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> words = np.random.default_rng(0).normal(0, 0.1, (2, 16_000)) * np.sin(np.arange(16_000) / 300) ** 2
+    >>> said = np.pad(words, [(0, 0), (8000, 8000)]).ravel()  # each word between half a second of silence
+    >>> recording = speechcmp.Recording.from_array(said, 16_000)
+    >>> prosody = speechcmp.compare(recording, recording).pairs[0].prosody
+    >>> print(f"{prosody.tempo:.2f}", prosody.pitch)
+    1.00 None
     """
 
     reference: Delivery

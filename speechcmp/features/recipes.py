@@ -55,6 +55,16 @@ class Recipe:
     ------
     ParameterError
         The metric is unknown, or frames are not centered, or too short or too long.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> mfcc = speechcmp.MfccParams(n_mfcc=13, n_fft=512, hop_length=160)
+    >>> own = speechcmp.Recipe("own", 16_000, mfcc, "cosine", deviation_power=1.0)
+    >>> own.hop_s
+    0.01
+    >>> speechcmp.CompareParams(recipe=own).recipe.name
+    'own'
     """
 
     name: str
@@ -107,10 +117,26 @@ RECIPES = MappingProxyType(
 def find_recipe(recipe: str | Recipe) -> Recipe:
     """Return a recipe by its name; one of your own as it is.
 
+    Parameters
+    ----------
+    recipe : str or Recipe
+        ``"default"``, ``"classic"``, or one of your own.
+
+    Returns
+    -------
+    Recipe
+        What the name stands for.
+
     Raises
     ------
     ParameterError
         There is none of that name.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> speechcmp.find_recipe("classic").mfcc.n_mfcc
+    20
     """
     if isinstance(recipe, Recipe):
         return recipe
@@ -127,12 +153,25 @@ def extract_features(recording: AnySource, recipe: Recipe) -> Features:
     recording : Recording or AudioFile
         Any rate; channels are mixed to their mean.
     recipe : Recipe
-        See `RECIPES`.
+        Of your own, or from `find_recipe`.
 
     Returns
     -------
     float32, shape (n_frames, n_dims)
         Time first; frame t is centered at ``t * recipe.hop_s`` seconds.
+
+    Raises
+    ------
+    ParameterError
+        The recipe's sample rate is not possible, or `mfcc.fmax` is above half of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> noise = speechcmp.Recording.from_array(np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
+    >>> speechcmp.extract_features(noise, speechcmp.find_recipe("default")).shape
+    (101, 24)
     """
     mono = to_mono(recording, recipe.sample_rate)
     (bands,) = log_mel_bands(mono.samples, recipe.sample_rate, [recipe.mfcc])

@@ -26,6 +26,19 @@ class Identified:
         Distinct hashes of the clip that were asked for.
     matches : tuple of (Match, str)
         Recordings of the library the clip is from, most votes first, and their paths.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, 64_000)  # 4 s
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     speechcmp.Recording.from_array(noise, 16_000).save(f"{folder}/noise.wav")
+    ...     with speechcmp.open_store(f"sqlite:///{folder}/library.db") as store:
+    ...         _ = list(speechcmp.ingest([f"{folder}/noise.wav"], store, n_jobs=1))
+    ...         speechcmp.identify(speechcmp.Recording.from_array(noise[::-1], 16_000), store).matches
+    ()
     """
 
     n_hashes: int
@@ -56,14 +69,34 @@ def identify(
         What `store.info()` says. It is asked for each clip by default; who has many asks once, and recordings
         added meanwhile are found all the same.
 
+    Returns
+    -------
+    Identified
+        Without matches where the clip is from none: a clear answer, not a failure.
+
     Raises
     ------
     StoreError, StoreUnavailableError
         As the store.
     ParameterError
-        `min_confidence` is out of range.
+        `min_confidence` is out of range, or the clip has samples that are not finite.
     ParameterMismatchError
         The library's hashes were made by a preset of another program.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, 64_000)  # 4 s
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     speechcmp.Recording.from_array(noise, 16_000).save(f"{folder}/noise.wav")
+    ...     with speechcmp.open_store(f"sqlite:///{folder}/library.db") as store:
+    ...         _ = list(speechcmp.ingest([f"{folder}/noise.wav"], store, n_jobs=1))
+    ...         clip = speechcmp.Recording.from_array(noise[16_000:48_000], 16_000)
+    ...         for match, path in speechcmp.identify(clip, store).matches:
+    ...             print(match.name, f"{match.offset_s:.2f} s")
+    noise.wav 1.00 s
     """
     info = info or store.info()
     if info.preset and info.preset.name not in PRESETS:
@@ -96,10 +129,34 @@ def identify(
 def find_copy(original: AnySource, copy: AnySource, *, params: FingerprintParams = SPEECH) -> Match | None:
     """Tell whether one recording is, in part or whole, a copy of another: no two takes of a text are.
 
+    Parameters
+    ----------
+    original, copy : Recording
+        Any rates, levels and channels.
+    params : FingerprintParams
+        What both are fingerprinted with.
+
     Returns
     -------
     Match or None
         Where the copy starts in the original; None when it is none. A clear answer, not a failure.
+
+    Raises
+    ------
+    ParameterError
+        A recording has samples that are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, 64_000)
+    >>> original = speechcmp.Recording.from_array(noise, 16_000)
+    >>> piece = speechcmp.Recording.from_array(noise[16_000:48_000] / 4, 16_000)  # from 1 s on, and softer
+    >>> print(f"{speechcmp.find_copy(original, piece).offset_s:.2f}")
+    1.00
+    >>> print(speechcmp.find_copy(original, speechcmp.Recording.from_array(noise[::-1], 16_000)))
+    None
     """
     ours, theirs = (to_mono(side, side.sample_rate).samples for side in (original, copy))
     stored = landmarks(ours, original.sample_rate, params=params)

@@ -32,8 +32,20 @@ _COMPACT_SHARE = 4
 class Ingested(NamedTuple):
     """A recording that is in the library now.
 
-    `known` says that its content was there before; then nothing was fingerprinted, and `n_hashes` and
-    `duration_s` are 0. `extended` says that a shorter head of it was there, which this has replaced.
+    Attributes
+    ----------
+    path : str
+        As given.
+    recording_id : int
+        As in the library.
+    known : bool
+        Its content was there before; then nothing was stored, and `n_hashes` and `duration_s` are 0.
+    n_hashes : int
+        How many were stored.
+    duration_s : float
+        Seconds fingerprinted.
+    extended : bool
+        A shorter head of it was there, which this has replaced.
     """
 
     path: str
@@ -45,7 +57,15 @@ class Ingested(NamedTuple):
 
 
 class IngestFailure(NamedTuple):
-    """A file that could not be stored, and why."""
+    """A file that could not be stored.
+
+    Attributes
+    ----------
+    path : str
+        As given.
+    reason : str
+        The error it gives by itself, one line.
+    """
 
     path: str
     reason: str
@@ -55,7 +75,21 @@ Outcome = Ingested | IngestFailure
 
 
 class Fingerprint(NamedTuple):
-    """What is extracted from a file: hashes (k, 10), their frames (k,), and how much was heard."""
+    """What is extracted from a file.
+
+    Attributes
+    ----------
+    hashes : uint8, shape (k, 10)
+        Landmark hashes.
+    offsets : uint32, shape (k,)
+        Frame of each landmark's anchor.
+    duration_s : float
+        Seconds that were heard.
+    sample_rate : int
+        Hz of the file.
+    whole : bool
+        Whether that is all of it.
+    """
 
     hashes: NDArray[np.uint8]
     offsets: NDArray[np.uint32]
@@ -142,6 +176,22 @@ def ingest(
         `n_jobs` or `limit_s` is not positive.
     ParameterMismatchError, StoreError, StoreUnavailableError
         The store can't take any more.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, 64_000)  # 4 s
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     speechcmp.Recording.from_array(noise, 16_000).save(f"{folder}/noise.wav")
+    ...     with speechcmp.open_store(f"sqlite:///{folder}/library.db") as store:
+    ...         store.create()
+    ...         for found in speechcmp.ingest([f"{folder}/noise.wav"], store, n_jobs=1):
+    ...             print(type(found).__name__, found.recording_id, found.known, found.duration_s)
+    ...         store.info().n_recordings
+    Ingested 1 False 4.0
+    1
     """
     if (n_jobs is not None and n_jobs < 1) or (limit_s is not None and not limit_s > 0):
         raise ParameterError(f"n_jobs, limit_s: must be above 0, given {n_jobs}, {limit_s}")

@@ -32,45 +32,52 @@ _RESAMPLE_BLOCK = 1 << 16
 class FingerprintParams:
     """What decides a recording's hashes; two fingerprints can be compared when all of these are equal.
 
-    Parameters
+    Attributes
     ----------
-    name
+    name : str
         Name of the preset, stored beside the hashes.
-    sample_rate
+    sample_rate : int or None
         Rate in Hz the recording is resampled to, or None to take it as it is.
-    window, hop
+    window, hop : int
         Length and step of the analysis window (Hann), in samples.
-    neighborhood_bins, neighborhood_frames
-        A peak is the maximum of the rectangle of this half-width and half-length.
-    min_bin, max_bin
+    neighborhood_bins, neighborhood_frames : int
+        A peak is the maximum of the rectangle of this half-width and half-length, in bins and in frames.
+    min_bin, max_bin : int
         Bins that may hold a peak: half-open range.
-    floor_db, floor_reach_s
+    floor_db, floor_reach_s : float
         A peak is at most `floor_db` dB weaker than the loudest bin within `floor_reach_s` seconds: relative,
         so that gain changes nothing; local, so that a loud passage silences no soft one further off.
-    min_power_db
+    min_power_db : float
         Absolute floor of the power density: dB above 1 / Hz, with samples scaled to `full_scale`.
-    plateaus
+    plateaus : bool
         Whether every cell of a flat maximum is a peak, as in dejavu, or its first one alone.
-    fan_out, query_fan_out
+    fan_out, query_fan_out : int
         Most targets of an anchor when storing and when asking. Asking with more finds the stored pairs again
         among the false peaks that noise adds.
-    min_delta_frames, max_delta_frames, max_delta_bins
+    min_delta_frames, max_delta_frames, max_delta_bins : int
         The target zone: frames from anchor to target (closed range) and largest distance in bins.
-    decay_db
+    decay_db : float or None
         Targets are taken by power, of which each frame of distance costs `decay_db` dB: strong peaks
         outlive noise. None takes the next peaks in order of time and bin, and then those of them in the zone.
-    query_shifts
+    query_shifts : int
         A query is analyzed this many times, each `hop / query_shifts` samples further on, because its frames
         fall anywhere between the stored ones.
-    full_scale
+    full_scale : float
         What a sample of 1.0 counts as: 32768 for those who work on 16-bit integers.
-    dtype
-        Floating-point type of the spectrogram.
+    dtype : str
+        Floating-point type of the spectrogram: ``"float32"`` or ``"float64"``.
 
     Raises
     ------
     ParameterError
         When a number is out of its range.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> dense = speechcmp.FingerprintParams("dense", fan_out=6, query_fan_out=8)
+    >>> dense.hop_s(44_100)  # resampled to 16 kHz first
+    0.016
     """
 
     name: str
@@ -116,7 +123,18 @@ class FingerprintParams:
                 raise ParameterError(f"{field}: below 1, given {getattr(self, field)}; use 1 or more")
 
     def hop_s(self, sample_rate: int) -> float:
-        """Seconds between two frames, for a recording of `sample_rate` Hz."""
+        """Return the time from frame to frame.
+
+        Parameters
+        ----------
+        sample_rate : int
+            Hz of the recording; it counts where `self.sample_rate` is None.
+
+        Returns
+        -------
+        float
+            Seconds.
+        """
         return self.hop / (self.sample_rate or sample_rate)
 
 

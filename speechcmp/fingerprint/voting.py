@@ -30,9 +30,16 @@ _SAME_FRAMES = 0.5  # between two sightings of one landmark at neighboring query
 
 
 class Hits(NamedTuple):
-    """Stored landmarks that share a hash with the clip: three arrays of shape (n,), in any order.
+    """Stored landmarks that share a hash with the clip, in any order.
 
-    `hash_index` is the row among the clip's distinct hashes, `anchor_frames` the stored anchor's frame.
+    Attributes
+    ----------
+    hash_index : integers, shape (n,)
+        Row among the clip's distinct hashes.
+    recording_ids : integers, shape (n,)
+        Where it is stored.
+    anchor_frames : integers, shape (n,)
+        Frame of the stored anchor.
     """
 
     hash_index: IntArray
@@ -46,16 +53,28 @@ class Match:
 
     Attributes
     ----------
-    recording_id, name
-        Which one; the name is empty until a store, which knows it, fills it in.
-    offset_s
+    recording_id : int
+        As in the library.
+    name : str
+        Empty until a store, which knows it, fills it in.
+    offset_s : float
         Where the clip starts in the recording, in seconds; negative when it starts before it.
-    votes
+    votes : int
         Distinct hashes of the clip that agree on the offset.
-    confidence
+    confidence : float
         1 minus the chance that a clip of something else aligns as well with anything in the library.
-    query_share
+    query_share : float
         `votes` as a share of the clip's distinct hashes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, 64_000)
+    >>> original, piece = (speechcmp.Recording.from_array(part, 16_000) for part in (noise, noise[16_000:48_000]))
+    >>> match = speechcmp.find_copy(original, piece)
+    >>> print(f"{match.offset_s:.2f}", match.confidence > 0.9999)
+    1.00 True
     """
 
     recording_id: int

@@ -55,6 +55,17 @@ class Measures:
         Seconds of speech in the take / in the reference, pauses left out.
     pause : float
         Difference in seconds of pause / duration of the reference chunk, both from the first to the last speech.
+
+    Raises
+    ------
+    ParameterError
+        A measure is negative or not finite, or the tempo is 0.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> speechcmp.Measures(distance=0.1, relative=0.4, tempo=1.2)
+    Measures(distance=0.1, relative=0.4, tempo=1.2, pause=0.0)
     """
 
     distance: float

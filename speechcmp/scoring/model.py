@@ -38,7 +38,20 @@ _MOST_PAUSE = 0.5  # further pauses are no further from the reference
 
 
 class Parts(NamedTuple):
-    """Points lost, 0 to 100 each; 100 minus their sum is the score."""
+    """Points lost by cause; 100 minus their sum is the score.
+
+    Attributes
+    ----------
+    text, sound, timing, pauses, completeness : float
+        0 to 100 each.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> take = speechcmp.TakeMeasures.of_chunk(speechcmp.Measures(distance=0.1, relative=0.4, tempo=1.2))
+    >>> print(f"{speechcmp.score_take(take).lost.text:.1f}")
+    0.0
+    """
 
     text: float = 0.0
     sound: float = 0.0
@@ -61,6 +74,16 @@ class Score:
         Holds four fifths of the ratings that readings with this score got where the model was fitted.
     same_text : float
         What text verification let through, 0 to 1.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> take = speechcmp.TakeMeasures.of_chunk(speechcmp.Measures(distance=0.1, relative=0.4, tempo=1.2))
+    >>> score = speechcmp.score_take(take)
+    >>> score
+    <Score 92.5, 83.5 to 100.0: lost sound 7.5>
+    >>> print(f"{float(score):.1f}")
+    92.5
     """
 
     value: float
@@ -70,6 +93,12 @@ class Score:
 
     def __float__(self) -> float:
         return self.value
+
+    def __repr__(self) -> str:
+        """Show the value, its interval and what points were lost to, in one line."""
+        low, high = self.interval
+        causes = [f"{name} {points:.1f}" for name, points in self.lost._asdict().items() if points >= 0.05]
+        return f"<Score {self.value:.1f}, {low:.1f} to {high:.1f}: lost {', '.join(causes) or 'nothing'}>"
 
 
 MISSING = Score(0.0, Parts(completeness=100.0), (0.0, 0.0), 0.0)
@@ -89,6 +118,20 @@ class TakeMeasures:
         Seconds of pause between chunks in the reference and in the take.
     extra_s : float
         Seconds of speech in the take that answer to nothing in the reference, repetitions included.
+
+    Raises
+    ------
+    ParameterError
+        There are no chunks, or not as many durations; or a duration is not positive, or another time negative or
+        not finite.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> said = speechcmp.Measures(distance=0.1, relative=0.4)
+    >>> take = speechcmp.TakeMeasures((said, None), (1.5, 2.5), extra_s=0.5)
+    >>> round(speechcmp.score_take(take).lost.completeness)  # of 100 points, for 2.5 s of 4 s and the extra 0.5 s
+    65
     """
 
     chunks: tuple[Measures | None, ...]
@@ -105,7 +148,18 @@ class TakeMeasures:
 
     @classmethod
     def of_chunk(cls, measures: Measures) -> "TakeMeasures":
-        """Return a take of this one chunk and nothing else."""
+        """Return a take of this one chunk and nothing else.
+
+        Parameters
+        ----------
+        measures : Measures
+            Of the chunk.
+
+        Returns
+        -------
+        TakeMeasures
+            Its score is that of the chunk.
+        """
         return cls((measures,), (1.0,))
 
 
@@ -114,7 +168,26 @@ class TakeMeasures:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points lost as a measure grows: ``sum(slope * max(0, measure - knot))``; slopes are not negative."""
+    """Points lost as a measure grows: ``sum(slope * max(0, measure - knot))``.
+
+    Attributes
+    ----------
+    knots : tuple of float
+        Where the curve becomes steeper, in the unit of the measure; not negative.
+    slopes : tuple of float
+        By how much, in points for each unit of the measure; as many, not negative.
+
+    Raises
+    ------
+    ParameterError
+        There are not as many slopes as knots, or one is negative or not finite.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> speechcmp.Curve(knots=(0.5, 1.0), slopes=(10.0, 20.0))(2.0)
+    35.0
+    """
 
     knots: tuple[float, ...]
     slopes: tuple[float, ...]
@@ -125,7 +198,18 @@ class Curve:
             raise ParameterError(f"curve: needs as many slopes as knots, none negative, given {self}")
 
     def basis(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Return (n, n_knots): how far each value lies above each knot."""
+        """Return how far each value lies above each knot.
+
+        Parameters
+        ----------
+        values : array_like, shape (n,)
+            Of the measure.
+
+        Returns
+        -------
+        float64, shape (n, n_knots)
+            In the unit of the measure; 0 for a value below a knot.
+        """
         above: NDArray[np.float64] = np.maximum(0.0, np.subtract.outer(np.asarray(values), self.knots))
         return above
 
@@ -135,7 +219,29 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class TextVerifier:
-    """Logistic: ``offset - distance * Measures.distance - relative * log(Measures.relative)``."""
+    """How likely it is that a chunk's text is the same: a logistic function of its measures.
+
+    The log odds are ``offset - distance * Measures.distance - relative * log(Measures.relative)``.
+
+    Attributes
+    ----------
+    offset : float
+        Log odds where both measures' terms are 0.
+    distance, relative : float
+        By how much the log odds fall for each unit of `Measures.distance` and of the logarithm; not negative.
+
+    Raises
+    ------
+    ParameterError
+        A slope is negative, or a number not finite.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> verifier = speechcmp.TextVerifier(offset=1.0, distance=20.0, relative=30.0)
+    >>> verifier.logit(speechcmp.Measures(distance=0.1, relative=1.0))
+    -1.0
+    """
 
     offset: float
     distance: float
@@ -146,6 +252,18 @@ class TextVerifier:
             raise ParameterError(f"gate: slopes must be finite and not negative, given {self}")
 
     def logit(self, measures: Measures) -> float:
+        """Return the log odds that the text is the same.
+
+        Parameters
+        ----------
+        measures : Measures
+            Of a chunk.
+
+        Returns
+        -------
+        float
+            0 where both are as likely, above 0 where it is the same rather than not.
+        """
         logarithm = math.log(max(measures.relative, LEAST_RELATIVE))
         return self.offset - self.distance * measures.distance - self.relative * logarithm
 
@@ -167,6 +285,20 @@ class ScoreModel:
         On what and how well: free text and figures.
     name : str or None
         The file it was read from; None for the shipped one.
+
+    Raises
+    ------
+    ParameterError
+        `error` is not two finite numbers around 0.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> import speechcmp
+    >>> strict = replace(speechcmp.load_model(), sound=speechcmp.Curve((0.1,), (80.0,)))
+    >>> take = speechcmp.TakeMeasures.of_chunk(speechcmp.Measures(distance=0.1, relative=0.4))
+    >>> round(speechcmp.score_take(take, strict).value)
+    76
     """
 
     verifier: TextVerifier
@@ -184,6 +316,13 @@ class ScoreModel:
             raise ParameterError(f"error: must be two numbers around 0, given {self.error}")
 
     def to_json(self) -> str:
+        """Write the model as `load_model` reads it.
+
+        Returns
+        -------
+        str
+            A ``speechcmp.score-model/1`` object, and a newline.
+        """
         values = {"schema": SCHEMA, "gate": asdict(self.verifier), **asdict(self)}
         del values["name"], values["verifier"]
         return json.dumps(values, indent=1) + "\n"
@@ -192,10 +331,31 @@ class ScoreModel:
 def load_model(path: Path | None = None) -> ScoreModel:
     """Read a model that `ScoreModel.to_json` wrote; the one that is shipped by default.
 
+    Parameters
+    ----------
+    path : Path, optional
+        The file of the model.
+
+    Returns
+    -------
+    ScoreModel
+        Its `name` is the path; that of the shipped one is None.
+
     Raises
     ------
     ParameterError
         The file can't be read, or is no such model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import speechcmp
+    >>> model = speechcmp.load_model()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "own.json").write_text(model.to_json(), encoding="utf-8")
+    ...     speechcmp.load_model(Path(folder, "own.json")) == model
+    True
     """
     return _shipped_model() if path is None else _read_model(path)
 
@@ -300,7 +460,29 @@ def combine(
 
 
 def score_take(take: TakeMeasures, model: ScoreModel | None = None) -> Score:
-    """Score a whole take from its measures: `score` for each chunk, and `combine`."""
+    """Score a whole take from its measures.
+
+    Each chunk is scored by itself; their mean, weighted by durations, then loses what lies between them.
+
+    Parameters
+    ----------
+    take : TakeMeasures
+        From `take_measures`, or made of `Measures`.
+    model : ScoreModel, optional
+        The shipped one by default.
+
+    Returns
+    -------
+    Score
+        Of the take.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> near, far = (speechcmp.Measures(distance=x / 4, relative=x) for x in (0.3, 0.6))
+    >>> [round(speechcmp.score_take(speechcmp.TakeMeasures.of_chunk(one)).value) for one in (near, far)]
+    [96, 85]
+    """
     model = model or load_model()
     scores = [MISSING if one is None else score(one, model) for one in take.chunks]
     return combine(scores, take.durations_s, pauses_s=take.pauses_s, extra_s=take.extra_s, model=model)

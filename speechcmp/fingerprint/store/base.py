@@ -35,6 +35,12 @@ class Preset:
         What messages call it.
     parameters : str
         JSON of everything that decides which hash a sound gets; two presets are the same when this is equal.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> speechcmp.Preset.of(speechcmp.FingerprintParams("dense", fan_out=6)).name
+    'dense'
     """
 
     name: str
@@ -42,7 +48,18 @@ class Preset:
 
     @classmethod
     def of(cls, params: "DataclassInstance") -> Self:
-        """Make the preset of a parameter dataclass that has a `name`; ``query_*`` only concern the asking."""
+        """Make the preset of parameters.
+
+        Parameters
+        ----------
+        params : FingerprintParams
+            Or another dataclass that has a `name`; fields called ``query_*`` only concern the asking.
+
+        Returns
+        -------
+        Preset
+            Under their name.
+        """
         fields = {name: value for name, value in asdict(params).items() if not name.startswith("query_")}
         return cls(str(fields["name"]), json.dumps(fields, sort_keys=True))
 
@@ -74,6 +91,17 @@ class NewRecording:
     ------
     ParameterError
         Something has another shape, type or range.
+
+    Examples
+    --------
+    >>> import hashlib
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> sha1 = hashlib.sha1(b"the file's bytes").digest()
+    >>> hashes, offsets = np.zeros((2, 10), np.uint8), np.array([0, 7], np.uint32)
+    >>> new = speechcmp.NewRecording("a.wav", "/lessons/a.wav", sha1, 1.5, 16_000, hashes, offsets)
+    >>> new.state
+    'whole'
     """
 
     name: str
@@ -106,8 +134,14 @@ class NewRecording:
 class Added(NamedTuple):
     """What became of a recording.
 
-    `known` says that as much of the same content was there before; `extended`, that a shorter head of it was,
-    whose hashes these have replaced under the same id.
+    Attributes
+    ----------
+    recording_id : int
+        As in the library.
+    known : bool
+        As much of the same content was there before.
+    extended : bool
+        A shorter head of it was there, whose hashes these have replaced under the same id.
     """
 
     recording_id: int
@@ -117,7 +151,27 @@ class Added(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredRecording:
-    """A recording of the library; `added_at` is in UTC."""
+    """A recording of the library.
+
+    Attributes
+    ----------
+    id : int
+        As in `Match.recording_id`.
+    name, path : str
+        Of the file, when it was added.
+    content_sha1 : bytes
+        SHA-1 of the file, 20 bytes.
+    duration_s : float
+        Seconds that are fingerprinted.
+    sample_rate : int
+        Hz of the file.
+    n_hashes : int
+        How many are stored.
+    state : {"whole", "head"}
+        Whether all of it is fingerprinted, or only its first `duration_s` seconds.
+    added_at : datetime
+        In UTC.
+    """
 
     id: int
     name: str
@@ -174,6 +228,15 @@ class Store(ABC):
 
     Every method may raise `StoreUnavailableError` (can't be reached, or was lost and did not come back) and
     `StoreError` (there is no library yet, or the database refuses).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import speechcmp
+    >>> with tempfile.TemporaryDirectory() as folder, speechcmp.open_store(f"sqlite:///{folder}/a.db") as store:
+    ...     store.create()
+    ...     list(store.list()), store.info().n_hashes
+    ([], 0)
     """
 
     @abstractmethod
@@ -187,7 +250,23 @@ class Store(ABC):
         """
 
     def add(self, recording: NewRecording, preset: Preset) -> Added:
-        """Store one recording: see `add_many`."""
+        """Store one recording.
+
+        Parameters
+        ----------
+        recording, preset
+            As for `add_many`.
+
+        Returns
+        -------
+        Added
+            What became of it.
+
+        Raises
+        ------
+        ParameterMismatchError
+            As for `add_many`.
+        """
         return self.add_many([recording], preset)[0]
 
     @abstractmethod
@@ -217,7 +296,18 @@ class Store(ABC):
 
     @abstractmethod
     def known(self, content_sha1s: Iterable[bytes]) -> Mapping[bytes, StoredRecording]:
-        """Return what is stored of these contents, by SHA-1."""
+        """Look up contents.
+
+        Parameters
+        ----------
+        content_sha1s : iterable of bytes
+            SHA-1 of files, 20 bytes each.
+
+        Returns
+        -------
+        mapping of bytes to StoredRecording
+            By SHA-1; those that are not stored are left out.
+        """
 
     @abstractmethod
     def find(self, hashes: NDArray[np.uint8], preset: Preset, *, max_per_hash: int | None = None) -> Hits:
@@ -245,15 +335,37 @@ class Store(ABC):
 
     @abstractmethod
     def list(self) -> Sequence[StoredRecording]:
-        """Return all recordings in order of id."""
+        """Read what is stored of all recordings, but for the hashes.
+
+        Returns
+        -------
+        sequence of StoredRecording
+            In order of id.
+        """
 
     @abstractmethod
     def describe(self, recording_ids: Iterable[int]) -> Mapping[int, StoredRecording]:
-        """Return the recordings of these ids; ids that are not stored (any more) are left out."""
+        """Look up ids.
+
+        Parameters
+        ----------
+        recording_ids : iterable of int
+            As in `Match.recording_id`.
+
+        Returns
+        -------
+        mapping of int to StoredRecording
+            By id; those that are not stored (any more) are left out.
+        """
 
     @abstractmethod
     def remove(self, *recording_ids: int) -> None:
         """Take recordings out, with all their hashes, at one moment; reads through the whole library.
+
+        Parameters
+        ----------
+        *recording_ids : int
+            As in `StoredRecording.id`.
 
         Raises
         ------
@@ -263,7 +375,13 @@ class Store(ABC):
 
     @abstractmethod
     def info(self) -> LibraryInfo:
-        """Count what is stored."""
+        """Count what is stored.
+
+        Returns
+        -------
+        LibraryInfo
+            As of now.
+        """
 
     @abstractmethod
     def compact(self) -> None:

@@ -23,6 +23,16 @@ def open_store(url: str) -> Store:
     ------
     ParameterError
         The URL is of another kind, or has an unknown option.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import speechcmp
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with speechcmp.open_store(f"sqlite:///{folder}/lessons.db") as store:
+    ...         store.create()
+    ...         store.info().n_recordings
+    0
     """
     scheme, separator, _ = url.partition("://")
     if scheme == "sqlite":
