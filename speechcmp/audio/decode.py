@@ -8,7 +8,9 @@ import io
 import math
 import os
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,6 +38,8 @@ _HEAD_BYTES = 512
 _TEXT_BYTES = frozenset({*range(32, 127), *b"\t\n\r"})
 _WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_24": 4, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 4}
 _INTEGER_SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW"}
+_MP3 = "MPEG_LAYER"  # how libsndfile's names for them begin
+_HUSHING = threading.Lock()  # there is one standard error
 _ENDLESS_FRAMES = 1 << 62
 _TAKES_DESCRIPTORS = sys.platform != "win32"  # there libsndfile has a C library, hence descriptors, of its own
 _FIRST_FRAME_BYTES = 1 << 12  # an MP3 frame is shorter than this
@@ -135,7 +139,8 @@ class AudioFile:
 
     def _read(self, file: soundfile.SoundFile, position: int, stop: int) -> Iterator[Pcm]:
         while position < stop:
-            block = _to_pcm(file, min(BLOCK_FRAMES, stop - position), self)
+            with _hushed(self.subtype.startswith(_MP3)):
+                block = _to_pcm(file, min(BLOCK_FRAMES, stop - position), self)
             if not len(block):
                 raise AudioError(
                     f"{self.name}: truncated after {position / self.sample_rate:.1f} s of "
@@ -331,8 +336,9 @@ def _has_table_of_contents(file: AudioFile) -> bool:
 
 def _count_frames(sound: soundfile.SoundFile, longest_s: float) -> int:
     n_frames = 0
-    while (n_read := len(sound.read(BLOCK_FRAMES, "int16"))) and n_frames <= longest_s * sound.samplerate:
-        n_frames += n_read
+    with _hushed(sound.subtype.startswith(_MP3)):
+        while (n_read := len(sound.read(BLOCK_FRAMES, "int16"))) and n_frames <= longest_s * sound.samplerate:
+            n_frames += n_read
     return n_frames
 
 
@@ -365,9 +371,31 @@ def _open_bytes(file: AudioFile) -> BinaryIO:
 
 def _open_sound(raw: BinaryIO) -> soundfile.SoundFile:
     """Hand libsndfile the descriptor of a real file: callbacks into Python would swallow Ctrl-C."""
-    if isinstance(raw, io.BytesIO):
-        return soundfile.SoundFile(raw)
-    return soundfile.SoundFile(for_libsndfile(raw), closefd=False)
+    head = raw.read(2)
+    raw.seek(0)
+    with _hushed(head == b"ID" or head[:1] == b"\xff"):  # as MP3 begins
+        if isinstance(raw, io.BytesIO):
+            return soundfile.SoundFile(raw)
+        os.lseek(raw.fileno(), 0, os.SEEK_SET)  # which going back in a buffer does not do
+        return soundfile.SoundFile(for_libsndfile(raw), closefd=False)
+
+
+@contextmanager
+def _hushed(mp3: bool) -> Iterator[None]:
+    """Keep mpg123 off standard error, where it tells what a user can do nothing about, past all of Python."""
+    if not mp3:
+        yield
+        return
+    with _HUSHING:
+        before = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            os.close(nowhere)
 
 
 def for_libsndfile(raw: BinaryIO) -> int | str:

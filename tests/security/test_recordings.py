@@ -163,3 +163,14 @@ def test_what_containers_promise_and_decoders_miss_is_said(tmp_path: Path, spoke
     holed = data[:middle] + bytes(len(data) // 6) + data[middle + len(data) // 6 :]
     lost_s = opened(holed)
     assert lost_s is None or lost_s > 0.4
+
+
+@needs_ffmpeg
+def test_decoders_do_not_talk_past_us(tmp_path: Path, spoken: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = convert(spoken, tmp_path / "take.mp3").read_bytes()
+    for position in np.linspace(2_000, len(data) - 3_000, 40).astype(int):
+        opened(data[:position] + bytes(40) + data[position + 40 :])
+        opened(data[: position // 40] + b"\x1e" + data[position // 40 :])
+    assert capfd.readouterr() == ("", "")
+    os.write(2, b"here again")
+    assert capfd.readouterr().err == "here again"
