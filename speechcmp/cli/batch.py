@@ -115,6 +115,8 @@ def batch(
         work = Batch(rows, results, params=params, limit=limit, ordered=not unordered, copies=flag_copies)
         run = _Run(work, noted, n_rows, max_failures, by, prints=out is None)
         stopped = run.go(workers)
+        if not stopped and limit is None:
+            noted.settle_all()
     return run.finish(out, stopped=stopped, as_json=output_format == "json")
 
 
@@ -234,6 +236,7 @@ class _Run:
             if self._prints:
                 output.complain(f"row {outcome.row.id}: {outcome.reason}")
             return
+        self._failures.settle(outcome.row)
         self._n_known += isinstance(outcome, Known)
         self.summary.add(outcome.record)
         if self._prints:
