@@ -12,7 +12,7 @@ import typer
 
 from speechcmp.cli import options
 from speechcmp.cli.inputs import STDIN, exit_code, expand_inputs
-from speechcmp.cli.main import INTERRUPTED
+from speechcmp.cli.main import ENDING, INTERRUPTED
 from speechcmp.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -252,8 +252,12 @@ class _Run:
             self._interrupted = True
             os.write(2, b"\nspeechcmp: finishing what is in hand; Ctrl-C again to stop at once\n")
 
-        before = signal.signal(signal.SIGINT, note)
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, note)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
