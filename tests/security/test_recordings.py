@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from commands import Command
 from signals import buzz
 
 from speechcmp.audio.damage import ogg_lost_s
@@ -183,3 +184,17 @@ def test_decoders_do_not_talk_past_us(tmp_path: Path, spoken: Path, capfd: pytes
     assert capfd.readouterr() == ("", "")
     os.write(2, b"here again")
     assert capfd.readouterr().err == "here again"
+
+
+@needs_ffmpeg
+def test_every_command_says_what_is_lost(speechcmp: Command, tmp_path: Path, spoken: Path) -> None:
+    data = convert(spoken, tmp_path / "take.opus").read_bytes()
+    (tmp_path / "damaged.opus").write_bytes(flipped(data, len(data) // 2))
+    said = "damaged: 1.0 s could not be decoded"
+    assert said in speechcmp("split", "damaged.opus").err
+    assert said in " ".join(speechcmp("compare", "take.opus", "damaged.opus", "-f", "json").json["warnings"])
+    library = ("--db", "sqlite:///library.db")
+    assert speechcmp("index", "take.opus", *library).code == 0
+    assert said in speechcmp("identify", "damaged.opus", *library).err
+    refused = speechcmp("index", "damaged.opus", *library)
+    assert (refused.code, "damaged (1.0 s could not be decoded)" in refused.err) == (1, True)
