@@ -47,7 +47,6 @@ _TRUTH = {
     "off": False,
 }
 
-_ASKS_IN_CLEAR = 2061  # CR_AUTH_PLUGIN_ERR of the C client
 _ROWS_AT_ONCE = 2_000
 _COMPACT_WAIT_S = 10
 
@@ -62,9 +61,29 @@ _LOST = {
     _KILLED_BY_ADMIN,
     _IDLE_TOO_LONG,
 }
+_ASKS_IN_CLEAR = 2061  # CR_AUTH_PLUGIN_ERR of the C client
+# What the server says, and what helps. Some numbers have no names in PyMySQL.
+_LACKS_RIGHTS = "let an administrator GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON the database TO the user"
+_READ_ONLY = "name a server that can be written to, or let an administrator end its read_only"
+_NO_ROOM = "make room on the server's disk"
+_REMEDIES = {
+    **dict.fromkeys((ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR, 1227), _LACKS_RIGHTS),
+    **dict.fromkeys((1290, 1792, 1836), _READ_ONLY),
+    **dict.fromkeys((ER.DISK_FULL, ER.RECORD_FILE_FULL, ER.ERROR_ON_WRITE), _NO_ROOM),
+    ER.NET_PACKET_TOO_LARGE: "let an administrator raise max_allowed_packet",
+    ER.CON_COUNT_ERROR: "try again later, or let an administrator raise max_connections",
+    ER.UNKNOWN_STORAGE_ENGINE: "use a server with InnoDB",
+}
+_REFUSALS = {
+    **dict.fromkeys(
+        (ER.DBACCESS_DENIED_ERROR, ER.ACCESS_DENIED_ERROR, 1698),
+        f"access denied; check the user, its rights and the password (in the URL, {PASSWORD_VARIABLE} or ~/.my.cnf)",
+    ),
+    _ASKS_IN_CLEAR: "asks for the password in clear, which goes through verified TLS only; give ssl_ca in the URL",
+    ER.BAD_DB_ERROR: "there is no such database; make it with CREATE DATABASE first",
+}
 _UNREACHABLE = {CR.CR_CONN_HOST_ERROR, CR.CR_CONNECTION_ERROR, ER.CON_COUNT_ERROR}
 _COLLIDED = {ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK, _TIDB_WRITE_CONFLICT}
-_DENIED = {ER.DBACCESS_DENIED_ERROR, ER.ACCESS_DENIED_ERROR, 1698}
 
 _SESSION_SET_UP = (
     # Each statement sees what is committed, and a removal locks only the rows it removes.
@@ -249,25 +268,15 @@ class MysqlStore(SqlStore):
 
     def refusal(self, failure: Exception) -> StoreError:
         code = _code(failure)
-        if code in _UNREACHABLE:
-            return StoreUnavailableError(
-                f"{self.label}: no server answers ({failure.args[-1]}); start it, or check host and port"
-            )
+        said = failure.args[-1] if failure.args else failure
         if code == ER.NO_SUCH_TABLE:
             return no_library(self.label)
-        if code in _DENIED:
-            return StoreError(
-                f"{self.label}: access denied; check the user, its rights and the password "
-                f"(in the URL, {PASSWORD_VARIABLE} or ~/.my.cnf)"
-            )
-        if code == _ASKS_IN_CLEAR:
-            return StoreError(
-                f"{self.label}: asks for the password in clear, which goes through verified TLS only; "
-                "give ssl_ca in the URL"
-            )
-        if code == ER.BAD_DB_ERROR:
-            return StoreError(f"{self.label}: there is no such database; make it with CREATE DATABASE first")
-        return StoreError(f"{self.label}: the server says: {failure.args[-1] if failure.args else failure}")
+        if code in _REFUSALS:
+            return StoreError(f"{self.label}: {_REFUSALS[code]}")
+        if code in _UNREACHABLE:
+            remedy = _REMEDIES.get(code, "start it, or check host and port")
+            return StoreUnavailableError(f"{self.label}: no server answers ({said}); {remedy}")
+        return StoreError(f"{self.label}: the server says: {said}; {_REMEDIES.get(code, 'ask who runs it')}")
 
     def lost(self, waited_s: float) -> StoreUnavailableError:
         return StoreUnavailableError(f"{self.label}: lost or busy, not back after {waited_s:.0f} s; run it again later")

@@ -327,3 +327,45 @@ def test_a_server_that_does_not_come_back(library: Store, mariadb: MariaDb, monk
     finally:
         mariadb.start()
     assert library.info().n_recordings == 1
+
+
+# --- what servers refuse
+
+
+@pytest.fixture
+def weak(mariadb: MariaDb, mysql_url: str, library: Store) -> Iterator[str]:
+    """Return the URL of a library for a user who may only read it."""
+    assert library
+    database = mysql_url.rpartition("/")[2]
+    mariadb.run("CREATE USER weak@'127.0.0.1'", f"GRANT SELECT ON {database}.* TO weak@'127.0.0.1'")
+    yield mysql_url.replace("root@", "weak@")
+    mariadb.run("DROP USER weak@'127.0.0.1'")
+
+
+def test_rights_that_are_missing_are_named(weak: str) -> None:
+    with (
+        pytest.raises(StoreError, match=r"server says: .*denied to user.*; let an administrator GRANT SELECT, INSERT"),
+        open_store(weak) as store,
+    ):
+        store.remove(1)
+
+
+def test_a_read_only_server(mariadb: MariaDb, weak: str) -> None:
+    database = weak.rpartition("/")[2]
+    mariadb.run(f"GRANT ALL ON {database}.* TO weak@'127.0.0.1'", "SET GLOBAL read_only = 1")
+    try:
+        with (
+            pytest.raises(StoreError, match=r"read-only.*; name a server that can be written to"),
+            open_store(weak) as store,
+        ):
+            store.remove(1)
+    finally:
+        mariadb.run("SET GLOBAL read_only = 0")
+
+
+def test_too_many_connections(mariadb: MariaDb, weak: str) -> None:
+    mariadb.run("ALTER USER weak@'127.0.0.1' WITH MAX_USER_CONNECTIONS 1")
+    with open_store(weak) as first:
+        first.info()
+        with pytest.raises(StoreError, match=r"the server says: .*max_user_connections"), open_store(weak) as second:
+            second.info()
