@@ -3,8 +3,10 @@
 import io
 import os
 import shutil
+import struct
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +166,16 @@ def test_what_containers_promise_and_decoders_miss_is_said(tmp_path: Path, spoke
     holed = data[:middle] + bytes(len(data) // 6) + data[middle + len(data) // 6 :]
     lost_s = opened(holed)
     assert lost_s is None or lost_s > 0.4
+
+
+@pytest.mark.parametrize("form", [1, 3, 0x55])
+def test_wav_headers_of_any_kind(form: int, capfd: pytest.CaptureFixture[str]) -> None:
+    numbers = product((0, 1, 65_535), (0, 8_000, 0xFFFFFFFF), (0, 64, 128, 65_535), (2,))
+    for channels, rate, bits, align in numbers:
+        head = struct.pack("<HHIIHH", form, channels, rate, rate * align & 0xFFFFFFFF, align, bits) + bytes(24)
+        body = b"WAVEfmt " + struct.pack("<I", len(head)) + head + b"data" + struct.pack("<I", 4_000)
+        opened(b"RIFF" + struct.pack("<I", len(body) + 4_000) + body + bytes(range(250)) * 16)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_least_bits_are_nothing_to_fall_over(tmp_path: Path) -> None:
