@@ -14,7 +14,8 @@ from fingerprint.store.making import PRESET, check_whole, recording
 from speechcmp.errors import ParameterError, StoreError, StoreUnavailableError
 from speechcmp.fingerprint.store import sql
 from speechcmp.fingerprint.store.base import Store
-from speechcmp.fingerprint.store.mysql import PASSWORD_VARIABLE, MysqlStore
+from speechcmp.fingerprint.store.mysql import MysqlStore
+from speechcmp.fingerprint.store.mysql_login import PASSWORD_VARIABLE
 from speechcmp.fingerprint.store.open import open_store
 
 QUOTED = "s3cret%2C%24%C3%BC"
@@ -109,7 +110,7 @@ def test_the_password_reaches_no_message(
     user = "speaker" if where == "environment" else "speaker:s3cret-but-wrong"
     url = account.format(user)
     wrong_port = url.replace(f":{mariadb.port}/", ":1/")
-    for tried, message in ((url, "access denied; check the user"), (wrong_port, "no server answers")):
+    for tried, message in ((url, "Access denied.*; check the user"), (wrong_port, "no server answers")):
         store = open_store(tried)
         assert "s3cret" not in repr(store) + str(store)
         with pytest.raises(StoreError, match=message) as caught:
@@ -172,7 +173,7 @@ def test_options_reach_the_driver() -> None:
     )
     wanted = {"user": "a@b", "host": "::1", "port": 3307, "database": "d b", "charset": "utf8mb4"}
     wanted |= {"ssl_ca": "/a+b/ca.pem", "ssl_cert": "c", "ssl_key": "k", "unix_socket": "/run/s"}
-    wanted |= {"ssl_verify_cert": True, "ssl_verify_identity": False, "connect_timeout": 3}
+    wanted |= {"ssl_verify_identity": False, "connect_timeout": 3}
     assert found.items() >= wanted.items()
 
 
