@@ -25,8 +25,11 @@ from speechcmp.fingerprint.store.sql import (
     Row,
     Session,
     SqlStore,
+    UnusableError,
+    checked_count,
     no_library,
     not_ours,
+    one_line,
 )
 from speechcmp.fingerprint.voting import Hits
 
@@ -80,7 +83,10 @@ _CURES = {
         ((*_CROWDED,), "run it again later, or have max_connections raised"),
         ((ER.NET_PACKET_TOO_LARGE, ER.WARN_ALLOWED_PACKET_OVERFLOWED), "have max_allowed_packet raised, to 64M say"),
         ((ER.OPTION_PREVENTS_STATEMENT, 1792, 1836, ER.OPEN_AS_READONLY), "name the server that takes changes"),
-        ((ER.RECORD_FILE_FULL, ER.DISK_FULL, ER.ERROR_ON_WRITE), "make room on the server's disk"),
+        (
+            (ER.RECORD_FILE_FULL, ER.DISK_FULL, ER.ERROR_ON_WRITE),
+            "make room on the server's disk, or have max_heap_table_size raised",
+        ),
         ((1969, 3024), "have max_statement_time, or max_execution_time, raised"),
         ((ER.CRASHED_ON_USAGE, ER.CRASHED_ON_REPAIR, ER.NOT_KEYFILE), "have the table repaired, or restored"),
         (
@@ -122,6 +128,7 @@ _FIND = """
     WHERE n.block <= %s AND n.number < %s
     GROUP BY n.block"""
 _LOW_BITS = 0x7FFFFFFF
+_HIT_BYTES = 12
 _BLOCK = 256  # hashes: some 3,000 hits, 36 kB, in a library of 10 million
 
 
@@ -157,11 +164,12 @@ class _MysqlSession:
     def find(self, hashes: NDArray[np.uint8], max_per_hash: int | None) -> Hits:
         self._number(len(hashes))
         found = self.rows(_FIND, [hashes.tobytes(), len(hashes) // _BLOCK, len(hashes)])
-        hits = np.frombuffer(b"".join(row[2] for row in found), ">u4").reshape(-1, 3) & _LOW_BITS
-        if sum(row[1] for row in found) != len(hits):
-            raise StoreError(
-                "library: hashes are stored too often for one answer; raise the server's max_allowed_packet"
+        packed = [row[2] for row in found]
+        if sum(row[1] for row in found) * _HIT_BYTES != sum(map(len, packed)):
+            raise UnusableError(
+                "its hashes are stored too often for one answer; have max_allowed_packet raised, to 64M say"
             )
+        hits = np.frombuffer(b"".join(packed), ">u4").reshape(-1, 3) & _LOW_BITS
         if max_per_hash is not None:
             hits = hits[np.bincount(hits[:, 0], minlength=1)[hits[:, 0]] <= max_per_hash]
         return Hits(*hits.T.astype(np.int64))
@@ -180,7 +188,7 @@ class _MysqlSession:
             "SELECT SUM(data_length + index_length) FROM information_schema.tables "
             "WHERE table_schema = DATABASE() AND table_name IN ('library', 'recordings', 'fingerprints')"
         )
-        return int(sizes[0][0] or 0)
+        return checked_count(sizes[0][0] or 0, "size")
 
     def _insert_values(self, table: str, columns: Sequence[Sequence[Any]]) -> None:
         width, n_rows = len(columns), len(columns[0])
@@ -260,7 +268,7 @@ class MysqlStore(SqlStore):
 
     def refusal(self, failure: Exception) -> StoreError:
         code = _code(failure)
-        said = " ".join(str(failure.args[-1] if failure.args else failure).split())[:300]
+        said = one_line(failure.args[-1] if failure.args else failure)
         if isinstance(getattr(failure, "original_exception", None), ssl.SSLError):
             return StoreError(
                 f"{self.label}: TLS with this server fails ({said}); check ssl_ca, and that "
@@ -281,11 +289,8 @@ class MysqlStore(SqlStore):
             session.change("SET SESSION lock_wait_timeout = %s", [_COMPACT_WAIT_S])
             session.rows("OPTIMIZE TABLE fingerprints")
 
-        try:
-            self.reading(work)
-        except pymysql.err.Error as failure:
-            if not self.is_passing(failure):
-                raise self.refusal(failure) from failure
+        with suppress(StoreUnavailableError):
+            self.patiently(lambda: self.reading(work), at_once=True)
         self.close()  # and with it the short patience
 
     def close(self) -> None:
