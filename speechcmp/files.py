@@ -1,13 +1,15 @@
 """Files that are read whole and files that are written whole: nothing that never ends, nothing half, nothing lost."""
 
+import io
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
+MAX_TABLE_BYTES = 1 << 30  # of a manifest or of ratings: millions of rows
 MAX_SETTINGS_BYTES = 1 << 20  # of settings, models, scheduler files: a thousand times what they take
 
 
@@ -44,6 +46,36 @@ def read_bounded(path: Path, max_bytes: int = MAX_SETTINGS_BYTES) -> bytes:
     if len(data) > max_bytes:
         raise OSError(None, f"is larger than {max_bytes >> 10} KiB", str(path))
     return data
+
+
+class Snapshot:
+    """A file as it was when this was made: read again and again, whatever becomes of it meanwhile.
+
+    Parameters
+    ----------
+    path : Path
+        Messages call the snapshot by it.
+
+    Raises
+    ------
+    OSError
+        As `read_bounded`; it may have up to 1 GiB.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._data = read_bounded(path, MAX_TABLE_BYTES)
+
+    def __str__(self) -> str:
+        return str(self._path)
+
+    def binary(self) -> BinaryIO:
+        """Begin to read it."""
+        return io.BytesIO(self._data)
+
+    def text(self, encoding: str, *, newline: str) -> TextIO:
+        """Begin to read it as text."""
+        return io.TextIOWrapper(self.binary(), encoding, newline=newline)
 
 
 @contextmanager

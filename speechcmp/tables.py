@@ -9,12 +9,14 @@ import html
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from speechcmp.errors import DependencyError, ParameterError
+from speechcmp.files import Snapshot
 
 Cells = Mapping[str, Any]
 Rows = Iterator[tuple[str, Cells]]  # where a row stands, and its cells by column
@@ -82,18 +84,33 @@ def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: s
 # --------------------------------------------------------------------------------------------------- text
 
 
-def text_encoding(path: Path) -> str:
+def snapshot(path: Path) -> Snapshot:
+    """Read a table's bytes: what is made of them comes from one state of the file.
+
+    Raises
+    ------
+    ParameterError
+        It can't be read, is no file, or has more than 1 GiB.
+    """
+    try:
+        return Snapshot(path)
+    except OSError as error:
+        raise ParameterError(f"{path}: can't be read ({error.strerror}); check the path") from error
+
+
+def text_encoding(table: Snapshot) -> str:
     """Tell UTF-16, which begins with its mark, from UTF-8."""
-    with path.open("rb") as file:
-        return "utf-16" if file.read(2) in _UTF16_MARKS else "utf-8-sig"
+    return "utf-16" if table.binary().read(2) in _UTF16_MARKS else "utf-8-sig"
 
 
-def read_csv(path: Path, check_header: CheckHeader, *, delimiter: str | None = None, skip_blank: bool = False) -> Rows:
+def read_csv(
+    table: Snapshot, check_header: CheckHeader, *, delimiter: str | None = None, skip_blank: bool = False
+) -> Rows:
     """Read rows of text under one header.
 
     Parameters
     ----------
-    path : path
+    table : Snapshot
         UTF-8, or UTF-16 if it begins with a byte order mark.
     check_header : callable
         Given where the header stands and the columns' names, without spaces around; raises what is wrong with them.
@@ -110,14 +127,13 @@ def read_csv(path: Path, check_header: CheckHeader, *, delimiter: str | None = N
     """
     line = 1
     try:
-        encoding = text_encoding(path)
-        with path.open(encoding=encoding, newline="") as file:
+        with table.text(text_encoding(table), newline="") as file:
             delimiter = delimiter or _delimiter(next((text for text in file if text.strip()), ""))
             file.seek(0)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             header: list[str] = []
             for fields in reader:
-                where = f"{path}: line {line}"
+                where = f"{table}: line {line}"
                 told = any(map(str.strip, fields)) if skip_blank else bool(fields)
                 if told and not header:
                     header = _header(where, fields, check_header)
@@ -125,15 +141,9 @@ def read_csv(path: Path, check_header: CheckHeader, *, delimiter: str | None = N
                     yield f"line {line}", _row(where, header, fields)
                 line = reader.line_num + 1
     except csv.Error as error:
-        raise ParameterError(f"{path}: line {line}: can't be read ({error}); save it as CSV UTF-8") from error
+        raise ParameterError(f"{table}: line {line}: can't be read ({error}); save it as CSV UTF-8") from error
     except UnicodeDecodeError as error:
-        raise _encoding_error(path, error) from error
-    except OSError as error:
-        raise _unreadable_error(path, error) from error
-
-
-def _unreadable_error(path: Path, error: OSError) -> ParameterError:
-    return ParameterError(f"{path}: can't be read ({error.strerror}); check the path")
+        raise _encoding_error(table, error) from error
 
 
 def _delimiter(head: str) -> str:
@@ -144,9 +154,9 @@ def _delimiter(head: str) -> str:
 def _header(where: str, fields: list[str], check: CheckHeader) -> list[str]:
     names = [name.strip() for name in fields]
     check(where, names)
-    twice = [name for name in names if name and names.count(name) > 1]
-    if twice:
-        raise ParameterError(f"{where}: two columns are called {twice[0]!r}; rename one")
+    (name, n), *_ = Counter(filter(None, names)).most_common(1) or [("", 0)]
+    if n > 1:
+        raise ParameterError(f"{where}: two columns are called {name!r}; rename one")
     return names
 
 
@@ -159,24 +169,24 @@ def _row(where: str, header: list[str], fields: list[str]) -> dict[str, str]:
     return dict(zip(header, fields, strict=True))
 
 
-def _encoding_error(path: Path, error: UnicodeDecodeError) -> ParameterError:
+def _encoding_error(table: Snapshot, error: UnicodeDecodeError) -> ParameterError:
     """Name the line: a text is decoded a block at a time, so the error alone does not know."""
     if error.encoding.startswith("utf-16"):
-        return ParameterError(f"{path}: broken UTF-16 ({error.reason}); save it as CSV UTF-8")
-    with path.open("rb") as file:
+        return ParameterError(f"{table}: broken UTF-16 ({error.reason}); save it as CSV UTF-8")
+    with table.binary() as file:
         for line, text in enumerate(file, start=1):
             try:
                 text.decode()
             except UnicodeDecodeError as found:
                 what = f"byte 0x{text[found.start]:02x} is no UTF-8"
-                return ParameterError(f"{path}: line {line}: {what}; save it as CSV UTF-8 (not as ANSI or plain CSV)")
-    return ParameterError(f"{path}: no UTF-8 ({error.reason}); save it as CSV UTF-8")
+                return ParameterError(f"{table}: line {line}: {what}; save it as CSV UTF-8 (not as ANSI or plain CSV)")
+    return ParameterError(f"{table}: no UTF-8 ({error.reason}); save it as CSV UTF-8")
 
 
 # --------------------------------------------------------------------------------------------------- JSON
 
 
-def read_jsonl(path: Path) -> Rows:
+def read_jsonl(table: Snapshot) -> Rows:
     """Read an object a line: only what a line of results can say, too.
 
     Raises
@@ -185,14 +195,12 @@ def read_jsonl(path: Path) -> Rows:
         A line is no object, or holds a number that JSON does not know, or values more than 32 deep.
     """
     try:
-        with path.open(encoding=text_encoding(path), newline="\n") as file:
+        with table.text(text_encoding(table), newline="\n") as file:
             for line, text in enumerate(file, start=1):
                 if text.strip():
-                    yield f"line {line}", _object(f"{path}: line {line}", text)
+                    yield f"line {line}", _object(f"{table}: line {line}", text)
     except UnicodeDecodeError as error:
-        raise _encoding_error(path, error) from error
-    except OSError as error:
-        raise _unreadable_error(path, error) from error
+        raise _encoding_error(table, error) from error
 
 
 def _object(where: str, text: str) -> dict[str, Any]:
@@ -233,7 +241,7 @@ _JSON = json.JSONDecoder(parse_float=_finite_number, parse_constant=_finite_numb
 # ------------------------------------------------------------------------------------------------ Parquet
 
 
-def read_parquet(path: Path) -> Rows:
+def read_parquet(table: Snapshot) -> Rows:
     """Read the rows of a Parquet file; what is no number becomes None.
 
     Raises
@@ -248,13 +256,13 @@ def read_parquet(path: Path) -> Rows:
 
     row = 0
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(table.binary()) as file:
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
                 for cells in batch.to_pylist():
                     row += 1
                     yield f"row {row}", {name: without_nan(value) for name, value in cells.items()}
     except (ArrowException, OSError) as error:
-        raise ParameterError(f"{path}: no Parquet file, or broken ({error}); write it again") from error
+        raise ParameterError(f"{table}: no Parquet file, or broken ({error}); write it again") from error
 
 
 def without_nan(value: Any) -> Any:  # noqa: ANN401 - any cell

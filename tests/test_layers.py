@@ -12,7 +12,7 @@ import pytest
 import speechcmp
 
 LAYERS = (
-    "files runs tables < audio dtw parallel < features fingerprint < scoring < comparison < batch < calibration < cli"
+    "files runs < tables < audio dtw parallel < features fingerprint < scoring < comparison < batch < calibration < cli"
 )
 
 PACKAGE = Path(speechcmp.__file__).parent

@@ -139,9 +139,10 @@ def _probe(path: Path, name: str) -> _Stream:
         width = 2 if lossy else _WIDTHS.get(sample_format, 4)
         stated = stream.get("duration") or container.get("duration")
         states = container["format_name"].startswith(_STATES_LENGTH)
-        return _Stream(
-            int(stream["sample_rate"]), stream["channels"], width, float(stated) if stated and states else None
-        )
+        rate, channels = int(stream["sample_rate"]), int(stream["channels"])
+        if min(rate, channels) < 1:
+            raise _broken(name)
+        return _Stream(rate, channels, width, float(stated) if stated and states else None)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise _broken(name) from error
 

@@ -375,6 +375,8 @@ def _learn_floor(levels_db: Floats, blocks: Floats) -> NoiseFloor:
     per_band = np.array([_loudest(band) for band in blocks])
     least = np.maximum(per_band, loudest / 100)[:, None] * 10 ** (-RULE.audible_db / 10)
     alive = blocks.mean(axis=0) > loudest * RULE.dead  # digital silence says nothing of the noise elsewhere
+    if not alive.any():  # no power in any band: a few least bits, or what is above and below all bands
+        alive[:] = True
     muted = alive.mean() < RULE.living_share
     rarity = RULE.muted_rarity if muted else 1.0  # where gaps are muted, less of what is left is noise
     floor = np.maximum(_initial_floor(blocks, alive, rarity), least)

@@ -6,6 +6,7 @@ A record is a dict: ``id``, ``reference``, ``take``, carried columns, ``overall`
 
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -47,6 +48,18 @@ def write_error(path: Path, error: OSError) -> SpeechcmpError:
         f"{path}: can't be written ({error.strerror or error}); what is there is whole: "
         "make room, and run again with --resume"
     )
+
+
+def touched_error(path: Path, what: str) -> SpeechcmpError:
+    """Make the error of results that somebody else has changed in mid-run."""
+    return SpeechcmpError(
+        f"{path}: {what} while the run wrote to it; what it held may be lost: look for it, and run again with --resume"
+    )
+
+
+def unguessable(path: Path) -> Path:
+    """Return a name beside `path` under which nobody can have laid a link."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
 
 
 def is_whole(record: Record) -> bool:

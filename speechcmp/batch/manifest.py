@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from speechcmp.audio.url import is_url, to_path
 from speechcmp.errors import ParameterError
-from speechcmp.tables import Cells, Rows, import_parquet, read_csv, read_jsonl, read_parquet, without_nan
+from speechcmp.tables import Cells, Rows, import_parquet, read_csv, read_jsonl, read_parquet, snapshot, without_nan
+
+if TYPE_CHECKING:
+    from speechcmp.files import Snapshot
 
 Pair = tuple[str | os.PathLike[str], str | os.PathLike[str]] | Mapping[str, Any]
 
@@ -159,21 +162,21 @@ def open_manifest(path: str | os.PathLike[str]) -> Manifest:
     1 a.wav b.wav {'class': '7b'}
     """
     path = Path(path)
-    readers: dict[str, Callable[[], Rows]] = {
-        ".csv": lambda: read_csv(path, _check_columns),
-        **dict.fromkeys((".tsv", ".tab", ".txt"), lambda: read_csv(path, _check_columns, delimiter="\t")),
-        **dict.fromkeys((".jsonl", ".ndjson"), lambda: read_jsonl(path)),
-        ".parquet": lambda: read_parquet(path),
+    readers: dict[str, Callable[[Snapshot], Rows]] = {
+        ".csv": lambda table: read_csv(table, _check_columns),
+        **dict.fromkeys((".tsv", ".tab", ".txt"), lambda table: read_csv(table, _check_columns, delimiter="\t")),
+        **dict.fromkeys((".jsonl", ".ndjson"), read_jsonl),
+        ".parquet": read_parquet,
     }
     kind = path.suffix.lower()
     if kind not in readers:
         raise ParameterError(f"{path}: a manifest is .csv, .tsv, .jsonl or .parquet; save it as one of these")
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise ParameterError(f"{path}: no such file; check the path of the manifest")
     if kind == ".parquet":
         import_parquet()
-    folder = path.absolute().parent
-    return Manifest(str(path), lambda: _rows(path, folder, readers[kind]()))
+    folder, table = path.absolute().parent, snapshot(path)
+    return Manifest(str(path), lambda: _rows(path, folder, readers[kind](table)))
 
 
 def manifest_of(pairs: Iterable[Pair]) -> Manifest:

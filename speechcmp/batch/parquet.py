@@ -25,8 +25,11 @@ from speechcmp.batch.layout import (
     is_whole,
     nested,
     sync_folder,
+    touched_error,
+    unguessable,
     write_error,
 )
+from speechcmp.batch.lock import Lock
 from speechcmp.errors import ParameterError
 from speechcmp.tables import import_parquet
 
@@ -52,9 +55,10 @@ class _Loaded(NamedTuple):
 class ParquetFolder:
     """Records as Parquet files in a folder; see `speechcmp.batch.result_file.ResultFile`."""
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    def __init__(self, path: Path, layout: Layout, lock: Lock | None = None) -> None:
         self._parquet = import_parquet()
         self.path = path
+        self._lock = lock
         self.kept: Path | None = None
         self._layout = layout
         self._waiting: list[Record] = []
@@ -66,6 +70,7 @@ class ParquetFolder:
         for shard in path.glob("part-*.parquet"):
             self._check(shard)
         self._n_shards = max((_number_of(shard) + 1 for shard in path.glob("part-*.parquet")), default=0)
+        self._seen = self._shards()
         self._written_at = time.monotonic()
 
     def _check(self, shard: Path) -> None:
@@ -135,11 +140,26 @@ class ParquetFolder:
         self.kept = old if keep_old else self.kept
         if not keep_old:
             _remove_shards(old)
-        self._n_shards, self._last = new._n_shards, None
+        self._n_shards, self._seen, self._last = new._n_shards, new._seen, None
 
     def close(self) -> None:
         """Write what waits."""
-        self._flush()
+        try:
+            self._flush()
+            self._check_untouched()
+        finally:
+            if self._lock:
+                self._lock.release()
+
+    def _shards(self) -> dict[str, int]:
+        return {shard.name: shard.stat().st_size for shard in self.path.glob("part-*.parquet")}
+
+    def _check_untouched(self) -> None:
+        """See to it that the shards written so far are still there."""
+        there = self._shards()
+        if there != self._seen:
+            gone = sorted(self._seen.keys() - there.keys())
+            raise touched_error(self.path, f"{gone[0]} was removed" if gone else "was written to")
 
     @property
     def _new(self) -> Path:
@@ -155,7 +175,8 @@ class ParquetFolder:
     def _flush(self) -> None:
         if not self._waiting:
             return
-        partial = self.path / ".part"
+        self._check_untouched()
+        partial = unguessable(self.path / "shard")
         try:
             self._parquet.write_table(self._table(), partial)
             with partial.open("rb+") as file:
@@ -166,6 +187,7 @@ class ParquetFolder:
             partial.unlink(missing_ok=True)
             raise write_error(self.path, error) from error
         self._n_shards += 1
+        self._seen = self._shards()
         self._waiting = []
         self._written_at = time.monotonic()
 

@@ -13,6 +13,7 @@ from speechcmp.batch.layout import SCHEMA, SUFFIXES, Layout, Record, is_whole, n
 from speechcmp.batch.result_file import CsvLines
 from speechcmp.comparison.serialize import SCHEMA as COMPARISON_SCHEMA
 from speechcmp.errors import ParameterError
+from speechcmp.files import irregular
 from speechcmp.tables import import_parquet
 
 FAILURE_SCHEMA = "speechcmp.failure/1"
@@ -61,6 +62,7 @@ def read_results(path: str | os.PathLike[str], *, comparisons: bool = False) -> 
         raise ParameterError(f"{path}: no such file; name the results of a batch")
     if (not comparisons and kind not in SUFFIXES) or path.is_dir() != (kind == ".parquet"):
         raise ParameterError(f"{path}: results are a .jsonl or .csv file, or a .parquet folder; name one of these")
+    _check_regular(path, what)
     # A comparison has other fields: whoever asks for both looks himself for those that he needs.
     check: Check = bool if comparisons else is_whole
     if kind == ".csv":
@@ -76,6 +78,12 @@ def read_failures(path: str | os.PathLike[str]) -> Iterator[Entry]:
     if not path.is_file():
         raise ParameterError(f"{path}: no such file; name the failures of a batch")
     return _json_entries(path, {FAILURE_SCHEMA: _is_whole_failure}, "failures of a batch")
+
+
+def _check_regular(path: Path, what: str) -> None:
+    other = irregular(path)
+    if other and not path.is_dir():
+        raise ParameterError(f"{path}: is {other}; name {what}")
 
 
 def _json_entries(path: Path, checks: Mapping[str, Check], what: str) -> Iterator[Entry]:

@@ -4,6 +4,7 @@ A record (`speechcmp.batch.layout`) is kept as a line of JSON or CSV, or as a ro
 """
 
 import csv
+import glob
 import io
 import json
 import os
@@ -26,13 +27,17 @@ from speechcmp.batch.layout import (
     is_whole,
     nested,
     sync_folder,
+    touched_error,
+    unguessable,
     write_error,
 )
+from speechcmp.batch.lock import Lock
 from speechcmp.batch.parquet import ParquetFolder
 from speechcmp.errors import ParameterError, SpeechcmpError
+from speechcmp.files import irregular
 
+_JSON = {".jsonl", ".ndjson"}
 _SYNC_S = 5.0  # of work that a power failure may cost
-_LOCKED_BYTE = 1 << 40  # Windows keeps others from reading what is locked, so it is a byte beyond all results
 _REPLACES_OPEN_FILES = sys.platform != "win32"
 
 
@@ -110,13 +115,23 @@ def open_results(
         raise ParameterError(f"{path}: no such folder; make it first")
     if not resume and path.exists() and (path.is_dir() or path.stat().st_size):
         raise ParameterError(f"{path}: is there already; --resume goes on with it, or remove it first")
+    other = irregular(path)
+    if other and not path.is_dir():
+        raise ParameterError(f"{path}: is {other}; name a file")
     layout = Layout(tuple(carried), tuple(overall), copies)
-    if kind in {".jsonl", ".ndjson"}:
-        return LineFile(path, JsonLines)
     twice = set(carried) & set(layout.own_columns)
-    if twice:
+    if twice and kind not in _JSON:
         raise ParameterError(f"{path}: column {min(twice)!r} has the name of a result's; rename it, or write .jsonl")
-    return LineFile(path, lambda: CsvLines(layout)) if kind == ".csv" else ParquetFolder(path, layout)
+    lock = Lock(path)
+    try:
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):  # of a run that was killed
+            left.unlink(missing_ok=True)
+        if kind == ".parquet":
+            return ParquetFolder(path, layout, lock)
+        return LineFile(path, JsonLines if kind in _JSON else lambda: CsvLines(layout), lock)
+    except BaseException:
+        lock.release()
+        raise
 
 
 class Lines(Protocol):
@@ -202,14 +217,16 @@ class CsvLines:
         return _csv_line([values[column] for column in self._layout.columns])
 
     def records(self, file: BinaryIO) -> Iterator[bytes]:
-        held = b""
+        held: list[bytes] = []
+        inside = False
         for line in file:
-            held += line
-            if held.count(b'"') % 2 == 0:  # else a quoted field goes on
-                yield held
-                held = b""
+            held.append(line)
+            inside ^= line.count(b'"') % 2 == 1  # a quoted field goes on
+            if not inside:
+                yield b"".join(held)
+                held = []
         if held:
-            yield held
+            yield b"".join(held)
 
     def decode(self, line: bytes) -> Record:
         fields = _csv_fields(line)
@@ -247,12 +264,13 @@ def _csv_fields(line: bytes) -> list[str]:
 class LineFile:
     """Records as lines of one file, each written by one call and taken back if that fails half way."""
 
-    def __init__(self, path: Path, new_lines: Callable[[], Lines]) -> None:
+    def __init__(self, path: Path, new_lines: Callable[[], Lines], lock: Lock | None = None) -> None:
         self.path = path
+        self._lock = lock
         self.kept: Path | None = None
         self._new_lines = new_lines
         self._lines = new_lines()
-        self._fd = _open_locked(path)
+        self._fd = _opened(path)
         self._reader = path.open("rb")
         self._synced_at = time.monotonic()
         self._end = os.fstat(self._fd).st_size
@@ -303,8 +321,7 @@ class LineFile:
 
     def rewrite(self, records: Iterable[Record], *, keep_old: bool) -> None:
         """See `ResultFile`."""
-        partial = self.path.with_name(f".{self.path.name}.part")
-        partial.unlink(missing_ok=True)
+        partial = unguessable(self.path)
         new = LineFile(partial, self._new_lines)
         try:
             for record in records:
@@ -334,16 +351,19 @@ class LineFile:
         try:
             new.path.replace(self.path)
         finally:  # also where it failed: the old results are still there, and will be closed
-            self._fd = _open_locked(self.path)
+            self._fd = _opened(self.path)
             self._reader = self.path.open("rb")
             self._end = os.lseek(self._fd, 0, os.SEEK_END)
 
     def close(self) -> None:
         """See `ResultFile`."""
         try:
+            self._check_untouched()
             self._sync()
         finally:
             self._release()
+            if self._lock:
+                self._lock.release()
 
     def _keep_old(self) -> None:
         self.kept = free_name(self.path)
@@ -392,6 +412,7 @@ class LineFile:
         self._end = os.lseek(self._fd, end, os.SEEK_SET)
 
     def _write(self, data: bytes) -> None:
+        self._check_untouched()
         rest = memoryview(data)
         try:
             while rest:
@@ -404,6 +425,18 @@ class LineFile:
         self._end += len(data)
         if time.monotonic() - self._synced_at > _SYNC_S:
             self._sync()
+
+    def _check_untouched(self) -> None:
+        """See to it that what is written goes where it is looked for."""
+        ours = os.fstat(self._fd)
+        try:
+            there = self.path.stat()
+        except OSError:
+            raise touched_error(self.path, "was removed") from None
+        if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+            raise touched_error(self.path, "was replaced")
+        if ours.st_size != self._end:
+            raise touched_error(self.path, "was cut short" if ours.st_size < self._end else "was written to")
 
     def _sync(self) -> None:
         try:
@@ -419,31 +452,9 @@ class LineFile:
             os.close(self._fd)
 
 
-def _open_locked(path: Path) -> int:
+def _opened(path: Path) -> int:
     try:
         # Without O_BINARY Windows writes two bytes at the end of a line, and no position holds.
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as error:
         raise SpeechcmpError(f"{path}: can't be opened ({error.strerror}); check the folder") from error
-    try:
-        _lock(fd)
-    except (BlockingIOError, PermissionError) as error:
-        os.close(fd)
-        raise SpeechcmpError(f"{path}: another run is writing it; wait for its end, or stop it") from error
-    except OSError:
-        pass  # a file system without locks
-    return fd
-
-
-def _lock(fd: int) -> None:
-    """Keep a file for this process until it is closed; BlockingIOError or PermissionError where another has it."""
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415 - only on Windows
-
-        os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        os.lseek(fd, 0, os.SEEK_SET)
-    else:
-        import fcntl  # noqa: PLC0415 - not on Windows
-
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

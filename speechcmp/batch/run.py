@@ -297,7 +297,10 @@ def compare_pairs(
             for outcome in stack.enter_context(closing(batch.run(workers))):
                 if isinstance(outcome, Failure):
                     failed.add(outcome)
+                else:
+                    failed.settle(outcome.row)
                 yield outcome
+            failed.settle_all()
 
     return outcomes()
 
@@ -328,7 +331,7 @@ def open_files(
         As `open_results` and `FailureFile`; also where both are one file.
     """
     noted = Path(failures) if failures else failures_beside(Path(out)) if out else None
-    if out is not None and noted is not None and Path(out).resolve() == noted.resolve():
+    if out is not None and noted is not None and os.path.realpath(out) == os.path.realpath(noted):
         raise ParameterError(f"failures {noted}: is the results file, too; give it another name")
     with ExitStack() as stack:
         results = None

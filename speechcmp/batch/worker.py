@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -23,7 +24,8 @@ from speechcmp.audio.url import is_url, read_url, without_secrets
 from speechcmp.batch.manifest import Row
 from speechcmp.comparison.compare import CompareParams, Prepared, compare_prepared, prepare
 from speechcmp.comparison.serialize import brief_values
-from speechcmp.errors import SpeechcmpError
+from speechcmp.errors import AudioError, SpeechcmpError
+from speechcmp.files import irregular
 from speechcmp.scoring.model import load_model
 
 _CACHE_BYTES = 16 << 20  # of prepared recordings, in each worker: full, and so level, after a few hundred
@@ -31,7 +33,7 @@ _CACHE_ENTRIES = 20_000  # failures weigh nothing
 _PAIR = 2  # are kept however large: the next row may have the same reference
 
 T = TypeVar("T")
-Signature = tuple[int, int, int] | str | None
+Signature = tuple[int, int, int, int] | str | None
 
 
 class Scored(NamedTuple):
@@ -204,9 +206,12 @@ def read_recording(path: str, name: str) -> tuple[bytes, Recording]:
     if is_url(path):
         data = read_url(path)
         return _digest(data), load_recording(io.BytesIO(data), mono=False, name=name)
-    # The hash before the samples: of a file that changes in between, the next run takes notice.
+    before = signature_of(path, "")
     sha1 = _sha1(path) or b""
-    return sha1, load_recording(path, mono=False, name=name)
+    recording = load_recording(path, mono=False, name=name)
+    if signature_of(path, "") != before:
+        raise AudioError(f"{name}: changed while it was read; let it be, and run again with --resume")
+    return sha1, recording
 
 
 def _arrays(value: object) -> dict[int, NDArray[Any]]:
@@ -229,6 +234,8 @@ def _sha1(path: str) -> bytes | None:
     try:
         if is_url(path):
             return _digest(read_url(path))
+        if irregular(Path(path)):
+            return None
         with open(path, "rb") as file:  # noqa: PTH123 - a million rows
             return hashlib.file_digest(file, "sha1").digest()
     except (OSError, SpeechcmpError):
@@ -243,7 +250,7 @@ def signature_of(path: str, run: str) -> Signature:
         found = os.stat(path)  # noqa: PTH116 - a million rows
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 class FileCache(Generic[T]):

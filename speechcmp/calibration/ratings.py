@@ -13,7 +13,7 @@ from speechcmp.calibration.fit import Examples
 from speechcmp.comparison.serialize import take_measures
 from speechcmp.errors import ParameterError
 from speechcmp.scoring.model import TakeMeasures
-from speechcmp.tables import Cells, read_csv
+from speechcmp.tables import Cells, read_csv, snapshot
 
 FULL_SCALE = (0.0, 100.0)
 _UNNAMED = "\0"  # no speaker's name begins so
@@ -139,7 +139,10 @@ def read_ratings(
         raise ParameterError(
             f"scale: {low:g} to {high:g} is no scale; give the worst and the best rating, such as 1 and 5"
         )
-    rows = [(f"{path}: {where}", _stripped(cells)) for where, cells in read_csv(path, lambda *_: None, skip_blank=True)]
+    rows = [
+        (f"{path}: {where}", _stripped(cells))
+        for where, cells in read_csv(snapshot(path), lambda *_: None, skip_blank=True)
+    ]
     columns = rows[0][1].keys() if rows else ()
     key = next((name for name in ("id", "take") if name in columns), None)
     if key is None or column not in columns:

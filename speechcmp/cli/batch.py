@@ -12,7 +12,7 @@ import typer
 
 from speechcmp.cli import options
 from speechcmp.cli.inputs import STDIN, exit_code, expand_inputs
-from speechcmp.cli.main import INTERRUPTED
+from speechcmp.cli.main import ENDING, INTERRUPTED
 from speechcmp.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def batch(
         work = Batch(rows, results, params=params, limit=limit, ordered=not unordered, copies=flag_copies)
         run = _Run(work, noted, n_rows, max_failures, by, prints=out is None)
         stopped = run.go(workers)
+        if not stopped and limit is None:
+            noted.settle_all()
     return run.finish(out, stopped=stopped, as_json=output_format == "json")
 
 
@@ -234,6 +236,7 @@ class _Run:
             if self._prints:
                 output.complain(f"row {outcome.row.id}: {outcome.reason}")
             return
+        self._failures.settle(outcome.row)
         self._n_known += isinstance(outcome, Known)
         self.summary.add(outcome.record)
         if self._prints:
@@ -249,8 +252,12 @@ class _Run:
             self._interrupted = True
             os.write(2, b"\nspeechcmp: finishing what is in hand; Ctrl-C again to stop at once\n")
 
-        before = signal.signal(signal.SIGINT, note)
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, note)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)

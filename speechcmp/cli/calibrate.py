@@ -1,5 +1,6 @@
 """``speechcmp calibrate``: the score fitted to the user's own ratings, or to good and wrong takes."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +82,7 @@ def _check(sources: Mapping[str, Path | None], out: Path | None, refuse: float) 
         raise ParameterError("nothing to fit to: give RATINGS, or --wrong with results of deliberate mismatches")
     if not 0 < refuse < 100:
         raise ParameterError(f"--refuse: {refuse:g} is out of range; give a percentage, such as 95")
-    inputs = [path.resolve() for path in sources.values() if path]
+    inputs = [Path(os.path.realpath(path)) for path in sources.values() if path]
     if out is not None and any(path.exists() and out.exists() and path.samefile(out) for path in inputs):
         raise ParameterError(f"--out {out}: is read from, too; give the model another name")
     if out is not None:
@@ -138,7 +139,7 @@ def _write(path: Path, text: str) -> None:
         if irregular(path):
             path.write_text(text, encoding="utf-8")
             return
-        with written_whole(path.resolve()) as file:  # a link leads to a model: that was looked at
+        with written_whole(Path(os.path.realpath(path))) as file:  # a link leads to a model: that was looked at
             file.write(text.encode())
     except OSError as error:
         raise SpeechcmpError(

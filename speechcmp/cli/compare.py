@@ -1,6 +1,6 @@
 """``speechcmp compare``: one reference, one or more takes, a distance for every chunk."""
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -120,13 +120,13 @@ def _check_references(reference: str, others: list[str], takes: list[str], *, ma
         raise ParameterError("--by matrix: has one reference; leave out --also-reference, or use --by time or index")
     if "-" in others:
         raise ParameterError("--also-reference -: standard input is for the reference or a take; name a file")
-    seen = set[Path]()
+    seen = set[str]()
     for name in (reference, *others):
-        if Path(name).resolve() in seen:
+        if os.path.realpath(name) in seen:
             raise ParameterError(f"--also-reference {name}: is a reference already; give each reading once")
-        seen.add(Path(name).resolve())
+        seen.add(os.path.realpath(name))
     for name in takes:
-        if Path(name).resolve() in seen:
+        if os.path.realpath(name) in seen:
             raise ParameterError(f"{name}: is a reference, too; it can't be placed among itself: leave it out")
 
 

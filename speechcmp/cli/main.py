@@ -8,21 +8,34 @@ import contextlib
 import os
 import signal
 import sys
+from types import FrameType
 
 INTERRUPTED = 128 + signal.SIGINT
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))  # as Ctrl-C does
 READER_LEFT = 128 + 13  # SIGPIPE, as a shell shows it
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    told: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        told.append(number)
+        raise KeyboardInterrupt
+
+    for ending in ENDING:
+        if signal.getsignal(ending) is signal.SIG_DFL:  # nohup has HUP ignored
+            signal.signal(ending, end)
     try:
         code = run(sys.argv[1:] if arguments is None else arguments)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done: no traceback from the interpreter's own end
+        for ending in (signal.SIGINT, *ENDING):  # all is done: no traceback from the interpreter's own end
+            if signal.getsignal(ending) is not signal.SIG_IGN:
+                signal.signal(ending, signal.SIG_DFL)
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:
         # At once: compiled code that was interrupted may bring the interpreter's own end to a crash.
-        os._exit(INTERRUPTED)
+        os._exit(128 + told[0] if told else INTERRUPTED)
     sys.exit(code)
 
 

@@ -6,6 +6,7 @@ rich is imported when something is drawn: programs that ask for JSON need not wa
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 PLAIN_WIDTH = 100  # of a table that goes to a file
 
 
@@ -50,6 +52,12 @@ def warn(message: str) -> None:
     console(stderr=True).print(f"speechcmp: warning: {shown(message)}", style="yellow")
 
 
+def _as_json(value: object, indent: int | None = None) -> str:
+    """Write JSON in which no character means anything to a terminal: JSON itself escapes but some of them."""
+    text = json.dumps(finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def print_text(text: str) -> None:
     """Print text exactly as it is, in UTF-8 whatever the locale."""
     sys.stdout.flush()
@@ -59,19 +67,19 @@ def print_text(text: str) -> None:
 
 def print_json(value: object) -> None:
     """Print one JSON document."""
-    print_text(json.dumps(finite(value), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    print_text(_as_json(value, 1) + "\n")
 
 
 def print_json_line(value: object) -> None:
     """Print one JSON document on a line of its own."""
-    print_text(json.dumps(finite(value), ensure_ascii=False, allow_nan=False) + "\n")
+    print_text(_as_json(value) + "\n")
 
 
 def print_json_array(values: Iterable[object]) -> None:
     """Print one JSON document, an array, each of its values as soon as it is there."""
     before = "["
     for value in values:
-        text = json.dumps(finite(value), ensure_ascii=False, indent=1, allow_nan=False)
+        text = _as_json(value, 1)
         print_text(before + "\n " + text.replace("\n", "\n "))
         before = ","
     print_text("[]\n" if before == "[" else "\n]\n")
@@ -83,11 +91,19 @@ def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None
     writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     for row in rows:
-        writer.writerow({k: "" if v is None else v for k, v in finite(row).items()})
+        writer.writerow({k: _cell(v) for k, v in finite(row).items()})
         print_text(text.getvalue())
         text.seek(0)
         text.truncate()
     print_text(text.getvalue())
+
+
+def _cell(value: object) -> object:
+    if value is None:
+        return ""
+    if isinstance(value, str):  # spreadsheets and terminals know line ends and tabs, and nothing good of others
+        return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    return value
 
 
 def new_table(*columns: tuple[str, str]) -> "Table":

@@ -1,6 +1,6 @@
 """``speechcmp report``: what a batch amounts to, from its results."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -41,10 +41,15 @@ def report(
     _add_results(summary, whole, by)
     beside = failures or failures_beside(results)
     if failures is not None or beside.is_file():
-        for failure in _Whole(beside, read_failures(beside)):
+        for failure in _latest(_Whole(beside, read_failures(beside))):
             summary.add_failure(str(failure["file"]), str(failure["reason"]))
     batch_view.print_summary(summary, as_json=output_format == "json")
     return exit_code(whole.n_damaged, summary.n_scored)
+
+
+def _latest(failures: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Take each row once: a run that was killed has left what earlier ones noted beside its own."""
+    return {tuple(str(x.get(name)) for name in ("id", "reference", "take")): x for x in failures}.values()
 
 
 def _add_results(summary: "Summary", records: "_Whole", by: str | None) -> None:

@@ -1,5 +1,6 @@
 """``speechcmp split``: where the pauses are, as a table, JSON, label files or chunk recordings."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -78,7 +79,7 @@ def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None
         path = Path(as_label(name))
         labels = path.suffix == LABEL_SUFFIXES.get(output_format)
         chunk = any(path.name[: found.start()] in stems for found in re.finditer("-chunk", path.name))
-        if (labels or chunk) and path.parent.resolve() == folder.resolve():
+        if (labels or chunk) and os.path.realpath(path.parent) == os.path.realpath(folder):
             raise ParameterError(f"--out {folder}: {path.name}, an input, could be overwritten; name another folder")
     stem, count = stems.most_common(1)[0]
     if count > 1:

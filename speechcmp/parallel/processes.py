@@ -59,10 +59,12 @@ class Workers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, raised: type[BaseException] | None, *_: object) -> None:
+        # Who interrupts twice does not wait for what is in hand: workers end with this process.
+        wait = raised is None or not issubclass(raised, KeyboardInterrupt)
         for pool in (self._pool, self._single):
             if pool is not None:
-                pool.shutdown(cancel_futures=True)
+                pool.shutdown(wait=wait, cancel_futures=True)
 
     @property
     def room(self) -> int:

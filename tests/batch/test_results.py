@@ -209,7 +209,7 @@ def test_rewritten_where_open_files_are_not_replaced(
             results.rewrite([record(7)], keep_old=False)
     else:
         results.rewrite([record(7)], keep_old=False)
-    with pytest.raises(SpeechcmpError, match="another run is writing it"):
+    with pytest.raises(SpeechcmpError, match=r"another run \(process \d+ on .*\) is writing it"):
         opened(resume=True)
     added = results.append(record(8))
     assert results.read(added) == record(8)
@@ -264,10 +264,10 @@ def test_files_of_others_are_left_alone(opened: Open, tmp_path: Path, suffix: st
 def test_one_run_at_a_time(opened: Open) -> None:
     results = opened()
     results.append(record(0))
-    with pytest.raises(SpeechcmpError, match="another run is writing it"):
+    with pytest.raises(SpeechcmpError, match=r"another run \(process \d+ on .*\) is writing it"):
         opened(resume=True)
     results.rewrite([record(1)], keep_old=False)
-    with pytest.raises(SpeechcmpError, match="another run is writing it"):
+    with pytest.raises(SpeechcmpError, match=r"another run \(process \d+ on .*\) is writing it"):
         opened(resume=True)
     results.close()
     assert content(opened(resume=True)) == [record(1)]
@@ -324,10 +324,14 @@ def test_shards_of_a_killed_run_are_whole(tmp_path: Path, monkeypatch: pytest.Mo
     results = open_results(path, carried=("speaker",), overall=OVERALL)
     for number in range(5):
         results.append(record(number))
-    (path / ".part").write_bytes(b"half a shard")  # killed here: nobody closes it
+    (path / ".shard.0.part").write_bytes(b"half a shard")
+    assert isinstance(results, parquet.ParquetFolder)
+    assert results._lock
+    results._lock.release()  # killed here: nobody closes it, and the system lifts the lock
     again = open_results(path, carried=("speaker",), overall=OVERALL, resume=True)
     again.append(record(4))
     assert content(again) == [record(number) for number in range(4)]
+    again.close()
     again = open_results(path, carried=("speaker",), overall=OVERALL, resume=True)
     assert content(again) == [record(number) for number in range(5)]
 

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -157,6 +158,7 @@ def test_ctrl_c_while_it_waits() -> None:
     with subprocess.Popen(call, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin and process.stdout and process.stderr  # noqa: PT018
         process.stdin.write(bytes(1 << 20))  # returns when most of it has been read
+        time.sleep(0.5)  # now it waits for more
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         assert process.stdout.read() + process.stderr.read() == b""

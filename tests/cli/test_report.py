@@ -46,8 +46,10 @@ def results(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_every_format_gives_the_same(speechcmp: Command, results: Path, tmp_path: Path) -> None:
-    failures = [{**FAILURE, "reason": f"t.wav: silent (peak -{k} dBFS); record again"} for k in (70, 80)]
-    (tmp_path / "r.failures.jsonl").write_text("\n".join(map(json.dumps, failures)) + "\n")
+    failures = [{**FAILURE, "id": str(k), "reason": f"t.wav: silent (peak -{k} dBFS); record again"} for k in (70, 80)]
+    failures.insert(0, failures[1])  # left by an earlier run, and noted again
+    name = "r.failures.jsonl" if results.suffix == ".jsonl" else f"{results.name}.failures.jsonl"
+    (tmp_path / name).write_text("\n".join(map(json.dumps, failures)) + "\n")
     done = speechcmp("report", results, "--by", "speaker", "--format", "json")
     assert (done.code, done.err) == (0, "")
     got = done.json

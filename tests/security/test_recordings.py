@@ -165,6 +165,15 @@ def test_what_containers_promise_and_decoders_miss_is_said(tmp_path: Path, spoke
     assert lost_s is None or lost_s > 0.4
 
 
+def test_least_bits_are_nothing_to_fall_over(tmp_path: Path) -> None:
+    for rate, n in ((8_000, 1149), (16_000, 40), (48_000, 9_000)):
+        samples = np.zeros(n, np.int16)
+        samples[:: n // 7] = 1
+        samples[1 :: n // 5] = -1
+        soundfile.write(tmp_path / "x.wav", samples, rate)
+        split_recording(open_audio(tmp_path / "x.wav"))
+
+
 @needs_ffmpeg
 def test_decoders_do_not_talk_past_us(tmp_path: Path, spoken: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data = convert(spoken, tmp_path / "take.mp3").read_bytes()
