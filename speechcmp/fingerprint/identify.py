@@ -101,7 +101,7 @@ def identify(
     info = info or store.info()
     if info.preset and info.preset.name not in PRESETS:
         raise ParameterMismatchError(
-            f"library: its hashes were made by the preset {info.preset.name!r}, which is none of "
+            f"{store.label}: its hashes were made by the preset {info.preset.name!r}, which is none of "
             f"{', '.join(PRESETS)}; ask it with the program that made them"
         )
     params = PRESETS[info.preset.name] if info.preset else SPEECH

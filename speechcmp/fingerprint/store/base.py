@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 State = Literal["whole", "head"]
+STATES = get_args(State)
 
 HASH_BYTES = 10
+SHA1_BYTES = 20
 MAX_NAME = 255
 MAX_PATH = 4096
 MAX_FRAME = 2**31 - 1
@@ -122,7 +124,7 @@ class NewRecording:
             )
         if self.offsets.size and not 0 <= int(self.offsets.min()) <= int(self.offsets.max()) <= MAX_FRAME:
             raise ParameterError(f"{self.name}: offsets must lie in 0..{MAX_FRAME}, given {self.offsets.max()}")
-        if len(self.content_sha1) != 20:
+        if len(self.content_sha1) != SHA1_BYTES:
             raise ParameterError(f"{self.name}: content_sha1 has {len(self.content_sha1)} bytes; a SHA-1 has 20")
         if len(self.name) > MAX_NAME or len(self.path) > MAX_PATH:
             raise ParameterError(
@@ -227,7 +229,12 @@ class Store(ABC):
     A store is used by the thread and the process that opened it. As a context manager it closes itself.
 
     Every method may raise `StoreUnavailableError` (can't be reached, or was lost and did not come back) and
-    `StoreError` (there is no library yet, or the database refuses).
+    `StoreError` (there is no library yet, it is damaged, or the database refuses).
+
+    Attributes
+    ----------
+    label : str
+        What messages call it.
 
     Examples
     --------
@@ -238,6 +245,8 @@ class Store(ABC):
     ...     list(store.list()), store.info().n_hashes
     ([], 0)
     """
+
+    label: str = "library"
 
     @abstractmethod
     def create(self) -> None:

@@ -6,19 +6,18 @@ as do user, host, port and socket where the URL has none. A server whose `innodb
 library answers fastest.
 """
 
-import configparser
-import os
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import numpy as np
 import pymysql
 from numpy.typing import NDArray
 from pymysql.constants import CR, ER
 
-from speechcmp.errors import DependencyError, ParameterError, StoreError, StoreUnavailableError
+from speechcmp.errors import StoreError, StoreUnavailableError
+from speechcmp.fingerprint.store.mysql_login import PASSWORD_VARIABLE, connect, read_url, understood
 from speechcmp.fingerprint.store.sql import (
     TABLES,
     FingerprintRows,
@@ -26,26 +25,13 @@ from speechcmp.fingerprint.store.sql import (
     Row,
     Session,
     SqlStore,
+    UnusableError,
+    checked_count,
     no_library,
     not_ours,
+    one_line,
 )
 from speechcmp.fingerprint.voting import Hits
-
-PASSWORD_VARIABLE = "SPEECHCMP_DB_PASSWORD"  # noqa: S105 - the name of it
-_TEXT_OPTIONS = ("unix_socket", "bind_address", "read_default_file", "read_default_group")
-_TLS_FILES = ("ssl_ca", "ssl_cert", "ssl_key", "ssl_key_password")
-_SWITCHES = ("ssl_disabled", "ssl_verify_cert", "ssl_verify_identity")
-_SECONDS = ("connect_timeout", "read_timeout", "write_timeout")
-_TRUTH = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "on": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "off": False,
-}
 
 _ROWS_AT_ONCE = 2_000
 _COMPACT_WAIT_S = 10
@@ -61,29 +47,65 @@ _LOST = {
     _KILLED_BY_ADMIN,
     _IDLE_TOO_LONG,
 }
-_ASKS_IN_CLEAR = 2061  # CR_AUTH_PLUGIN_ERR of the C client
-# What the server says, and what helps. Some numbers have no names in PyMySQL.
-_LACKS_RIGHTS = "let an administrator GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON the database TO the user"
-_READ_ONLY = "name a server that can be written to, or let an administrator end its read_only"
-_NO_ROOM = "make room on the server's disk"
-_REMEDIES = {
-    **dict.fromkeys((ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR, 1227), _LACKS_RIGHTS),
-    **dict.fromkeys((1290, 1792, 1836), _READ_ONLY),
-    **dict.fromkeys((ER.DISK_FULL, ER.RECORD_FILE_FULL, ER.ERROR_ON_WRITE), _NO_ROOM),
-    ER.NET_PACKET_TOO_LARGE: "let an administrator raise max_allowed_packet",
-    ER.CON_COUNT_ERROR: "try again later, or let an administrator raise max_connections",
-    ER.UNKNOWN_STORAGE_ENGINE: "use a server with InnoDB",
-}
-_REFUSALS = {
-    **dict.fromkeys(
-        (ER.DBACCESS_DENIED_ERROR, ER.ACCESS_DENIED_ERROR, 1698),
-        f"access denied; check the user, its rights and the password (in the URL, {PASSWORD_VARIABLE} or ~/.my.cnf)",
-    ),
-    _ASKS_IN_CLEAR: "asks for the password in clear, which goes through verified TLS only; give ssl_ca in the URL",
-    ER.BAD_DB_ERROR: "there is no such database; make it with CREATE DATABASE first",
-}
-_UNREACHABLE = {CR.CR_CONN_HOST_ERROR, CR.CR_CONNECTION_ERROR, ER.CON_COUNT_ERROR}
+_UNREACHABLE = {CR.CR_CONN_HOST_ERROR, CR.CR_CONNECTION_ERROR}
+_CROWDED = {ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED}
 _COLLIDED = {ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK, _TIDB_WRITE_CONFLICT}
+
+_RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE TEMPORARY TABLES"
+# What to do about what a server says; numbers that PyMySQL has no names for are MySQL's and MariaDB's own.
+_CURES = {
+    code: cure
+    for codes, cure in (
+        (
+            (ER.ACCESS_DENIED_ERROR, 1698),
+            f"check the user and the password (in the URL, {PASSWORD_VARIABLE} or ~/.my.cnf)",
+        ),
+        (
+            (
+                ER.DBACCESS_DENIED_ERROR,
+                ER.TABLEACCESS_DENIED_ERROR,
+                ER.COLUMNACCESS_DENIED_ERROR,
+                ER.SPECIFIC_ACCESS_DENIED_ERROR,
+            ),
+            f"ask for GRANT {_RIGHTS} on this database (for identify, the first and the last)",
+        ),
+        ((ER.HOST_NOT_PRIVILEGED, ER.HOST_IS_BLOCKED), "ask for an account that may connect from this machine"),
+        ((ER.MUST_CHANGE_PASSWORD, 1862, 3118, 4151), "have the account unlocked, or its password renewed"),
+        (
+            (CR.CR_AUTH_PLUGIN_ERR,),
+            "which goes through verified TLS only; give ssl_ca in the URL, or ask for another login",
+        ),
+        ((CR.CR_AUTH_PLUGIN_CANNOT_LOAD, ER.NOT_SUPPORTED_AUTH_MODE), "ask for an account with a password login"),
+        ((CR.CR_SSL_CONNECTION_ERROR,), "leave out the options of TLS, or ask for a server that has it"),
+        ((3159,), "give ssl_ca in the URL"),
+        ((CR.CR_MALFORMED_PACKET,), "check that host and port are those of a MySQL or MariaDB server"),
+        ((ER.BAD_DB_ERROR,), "make the database with CREATE DATABASE first"),
+        ((*_CROWDED,), "run it again later, or have max_connections raised"),
+        ((ER.NET_PACKET_TOO_LARGE, ER.WARN_ALLOWED_PACKET_OVERFLOWED), "have max_allowed_packet raised, to 64M say"),
+        ((ER.OPTION_PREVENTS_STATEMENT, 1792, 1836, ER.OPEN_AS_READONLY), "name the server that takes changes"),
+        (
+            (ER.RECORD_FILE_FULL, ER.DISK_FULL, ER.ERROR_ON_WRITE),
+            "make room on the server's disk, or have max_heap_table_size raised",
+        ),
+        ((1969, 3024), "have max_statement_time, or max_execution_time, raised"),
+        ((ER.CRASHED_ON_USAGE, ER.CRASHED_ON_REPAIR, ER.NOT_KEYFILE), "have the table repaired, or restored"),
+        (
+            (
+                ER.CANT_AGGREGATE_2COLLATIONS,
+                ER.CANT_AGGREGATE_3COLLATIONS,
+                ER.CANT_AGGREGATE_NCOLLATIONS,
+                ER.TRUNCATED_WRONG_VALUE_FOR_FIELD,
+            ),
+            "run ALTER TABLE ... CONVERT TO CHARACTER SET utf8mb4 on library and recordings",
+        ),
+        ((ER.UNKNOWN_CHARACTER_SET, ER.UNKNOWN_COLLATION), "use a server that has utf8mb4, MySQL 8 or MariaDB 10.6"),
+        (
+            (ER.BAD_FIELD_ERROR, ER.VIEW_INVALID, ER.NON_UPDATABLE_TABLE, 1471, ER.WRONG_OBJECT),
+            "the tables are not as speechcmp library init makes them; name another database",
+        ),
+    )
+    for code in codes
+}
 
 _SESSION_SET_UP = (
     # Each statement sees what is committed, and a removal locks only the rows it removes.
@@ -106,6 +128,7 @@ _FIND = """
     WHERE n.block <= %s AND n.number < %s
     GROUP BY n.block"""
 _LOW_BITS = 0x7FFFFFFF
+_HIT_BYTES = 12
 _BLOCK = 256  # hashes: some 3,000 hits, 36 kB, in a library of 10 million
 
 
@@ -118,12 +141,14 @@ class _MysqlSession:
             self.change(statement)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Row]:
-        self.cursor.execute(sql, tuple(values))
-        rows: Sequence[Row] = self.cursor.fetchall()
+        with understood():
+            self.cursor.execute(sql, tuple(values))
+            rows: Sequence[Row] = self.cursor.fetchall()
         return rows
 
     def change(self, sql: str, values: Sequence[Any] = ()) -> int:
-        return int(self.cursor.execute(sql, tuple(values)))
+        with understood():
+            return int(self.cursor.execute(sql, tuple(values)))
 
     def insert(self, sql: str, values: Sequence[Any]) -> int | None:
         return int(self.cursor.lastrowid) if self.change(sql, values) else None
@@ -139,11 +164,12 @@ class _MysqlSession:
     def find(self, hashes: NDArray[np.uint8], max_per_hash: int | None) -> Hits:
         self._number(len(hashes))
         found = self.rows(_FIND, [hashes.tobytes(), len(hashes) // _BLOCK, len(hashes)])
-        hits = np.frombuffer(b"".join(row[2] for row in found), ">u4").reshape(-1, 3) & _LOW_BITS
-        if sum(row[1] for row in found) != len(hits):
-            raise StoreError(
-                "library: hashes are stored too often for one answer; raise the server's max_allowed_packet"
+        packed = [row[2] for row in found]
+        if sum(row[1] for row in found) * _HIT_BYTES != sum(map(len, packed)):
+            raise UnusableError(
+                "its hashes are stored too often for one answer; have max_allowed_packet raised, to 64M say"
             )
+        hits = np.frombuffer(b"".join(packed), ">u4").reshape(-1, 3) & _LOW_BITS
         if max_per_hash is not None:
             hits = hits[np.bincount(hits[:, 0], minlength=1)[hits[:, 0]] <= max_per_hash]
         return Hits(*hits.T.astype(np.int64))
@@ -162,7 +188,7 @@ class _MysqlSession:
             "SELECT SUM(data_length + index_length) FROM information_schema.tables "
             "WHERE table_schema = DATABASE() AND table_name IN ('library', 'recordings', 'fingerprints')"
         )
-        return int(sizes[0][0] or 0)
+        return checked_count(sizes[0][0] or 0, "size")
 
     def _insert_values(self, table: str, columns: Sequence[Sequence[Any]]) -> None:
         width, n_rows = len(columns), len(columns[0])
@@ -196,45 +222,19 @@ class MysqlStore(SqlStore):
     def from_url(cls, url: str) -> Self:
         """Open ``mysql://user:password@host:3306/database?option=value``.
 
-        Options are PyMySQL's: `unix_socket`, `bind_address`, `read_default_file`, `read_default_group`,
-        `ssl_ca`, `ssl_cert`, `ssl_key`, `ssl_key_password`, `ssl_disabled`, `ssl_verify_cert`,
-        `ssl_verify_identity`, `connect_timeout`, `read_timeout`, `write_timeout` (seconds). With `ssl_ca` the
-        server's certificate and name are verified unless the URL says otherwise. A password is sent in clear, which
+        Options are PyMySQL's: `unix_socket`, `bind_address`, `read_default_file` (its whole path),
+        `read_default_group`, `ssl_ca`, `ssl_cert`, `ssl_key`, `ssl_key_password`, `ssl_disabled`, `ssl_verify_cert`,
+        `ssl_verify_identity`, `connect_timeout`, `read_timeout`, `write_timeout` (seconds). Any option of TLS has it
+        verify the server's certificate and name, unless the URL says otherwise. A password is sent in clear, which
         a server may ask for, through a local socket or verified TLS only.
         """
-        parts, port = _split(url)
-        database = unquote(parts.path.removeprefix("/"))
-        if not database or "/" in database:
-            raise ParameterError("database URL: names no database; give mysql://user@host:3306/database")
-        options: dict[str, Any] = {"charset": "utf8mb4", "autocommit": True, "database": database}
-        options |= {"read_default_file": "~/.my.cnf", "read_timeout": 600, "write_timeout": 600}
-        options["auth_plugin_map"] = {b"mysql_clear_password": _InClear, b"dialog": _Dialog}
-        options |= {"host": parts.hostname, "port": port, "user": unquote(parts.username or "") or None}
-        password = unquote(parts.password or "") or os.environ.get(PASSWORD_VARIABLE, "")
-        # As bytes: PyMySQL encodes text as Latin-1, and its error would quote what it can't.
-        options["password"] = password.encode()
-        options |= _query_options(parts.query)
-        user = f"{parts.username}@" if parts.username else ""
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-        return cls(f"mysql://{user}{host}{f':{port}' if port else ''}/{database}", options)
+        return cls(*read_url(url))
 
     def _connected(self) -> _MysqlSession:
         if self._session is None:
-            self._session = _MysqlSession(self._connect())
+            self._session = _MysqlSession(connect(self.label, self._options))
             self._was_connected = True
         return self._session
-
-    def _connect(self) -> "pymysql.Connection[Any]":
-        try:
-            return pymysql.connect(**self._options)
-        except (configparser.Error, UnicodeError):
-            pass  # these quote the option file: no cause and no context of what is raised
-        except RuntimeError as error:
-            raise DependencyError(f"{self.label}: {error}; pip install cryptography, or use TLS") from error
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{self.label}: can't connect with the options given: {error}") from error
-        file = self._options["read_default_file"]
-        raise StoreError(f"{file}: not an option file in plain ASCII; correct it or name another")
 
     def reading(self, work: Callable[[Session], Result]) -> Result:
         session = self._connected()
@@ -247,9 +247,9 @@ class MysqlStore(SqlStore):
     def writing(self, work: Callable[[Session], Result]) -> Result:
         session = self._connected()
         try:
-            session.connection.begin()
+            session.change("BEGIN")
             result = work(session)
-            session.connection.commit()
+            session.change("COMMIT")
         except BaseException:
             self.close()  # the server undoes what was not committed
             raise
@@ -264,33 +264,36 @@ class MysqlStore(SqlStore):
 
     def is_passing(self, failure: Exception) -> bool:
         code = _code(failure)
-        return code in _LOST | _COLLIDED or (code in _UNREACHABLE and self._was_connected)
+        return code in _LOST | _COLLIDED or (code in _UNREACHABLE | _CROWDED and self._was_connected)
 
     def refusal(self, failure: Exception) -> StoreError:
         code = _code(failure)
-        said = failure.args[-1] if failure.args else failure
+        said = one_line(failure.args[-1] if failure.args else failure)
+        if isinstance(getattr(failure, "original_exception", None), ssl.SSLError):
+            return StoreError(
+                f"{self.label}: TLS with this server fails ({said}); check ssl_ca, and that "
+                "the host is named as in the server's certificate"
+            )
+        if code in _UNREACHABLE:
+            return StoreUnavailableError(f"{self.label}: no server answers ({said}); start it, or check host and port")
         if code == ER.NO_SUCH_TABLE:
             return no_library(self.label)
-        if code in _REFUSALS:
-            return StoreError(f"{self.label}: {_REFUSALS[code]}")
-        if code in _UNREACHABLE:
-            remedy = _REMEDIES.get(code, "start it, or check host and port")
-            return StoreUnavailableError(f"{self.label}: no server answers ({said}); {remedy}")
-        return StoreError(f"{self.label}: the server says: {said}; {_REMEDIES.get(code, 'ask who runs it')}")
+        kind = StoreUnavailableError if code in _CROWDED else StoreError
+        return kind(f"{self.label}: the server says: {said}; {_CURES.get(code, 'ask who looks after it')}")
 
     def lost(self, waited_s: float) -> StoreUnavailableError:
-        return StoreUnavailableError(f"{self.label}: lost or busy, not back after {waited_s:.0f} s; run it again later")
+        return StoreUnavailableError(
+            f"{self.label}: lost or busy, not back after {waited_s:.0f} s; run it again later, "
+            "or have max_allowed_packet raised"
+        )
 
     def compact(self) -> None:
         def work(session: Session) -> None:
             session.change("SET SESSION lock_wait_timeout = %s", [_COMPACT_WAIT_S])
             session.rows("OPTIMIZE TABLE fingerprints")
 
-        try:
-            self.reading(work)
-        except pymysql.err.Error as failure:
-            if not self.is_passing(failure):
-                raise self.refusal(failure) from failure
+        with suppress(StoreUnavailableError):
+            self.patiently(lambda: self.reading(work), at_once=True)
         self.close()  # and with it the short patience
 
     def close(self) -> None:
@@ -300,79 +303,5 @@ class MysqlStore(SqlStore):
             self._session = None
 
 
-class _InClear:
-    """Sends the password as it is, where nobody can listen or stand between; PyMySQL alone sends it to who asks.
-
-    Parameters
-    ----------
-    connection : pymysql.Connection
-        Not let in yet.
-    """
-
-    is_dialog = False
-
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - PyMySQL has no annotations
-        self._connection = connection
-
-    def authenticate(self, _packet: Any) -> Any:  # noqa: ANN401
-        """Answer a server that asks for the password, or for more than that in a dialog."""
-        connection = self._connection
-        context = getattr(connection, "ctx", None)
-        verified = connection._secure and context and context.verify_mode and context.check_hostname  # noqa: SLF001
-        if not (connection.unix_socket or verified):
-            raise pymysql.err.OperationalError(_ASKS_IN_CLEAR, "asks for the password in clear")
-        if self.is_dialog:
-            raise AttributeError  # for which PyMySQL answers by itself
-        connection.write_packet(connection.password + b"\0")
-        answer = connection._read_packet()  # noqa: SLF001 - as PyMySQL's own methods do
-        answer.check_error()
-        return answer
-
-
-class _Dialog(_InClear):
-    """Lets PyMySQL answer the questions of PAM and the like, where nobody can listen."""
-
-    is_dialog = True
-
-
 def _code(failure: Exception) -> int:
     return failure.args[0] if failure.args and isinstance(failure.args[0], int) else -1
-
-
-def _split(url: str) -> tuple[SplitResult, int]:
-    """Split a URL; what can't be split is not quoted, for it may hold a password."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 0
-    except ValueError:
-        parts, port = None, 0
-    misplaced = parts is not None and ("@" in parts.path + parts.query or parts.fragment)
-    if parts is None or misplaced:
-        raise ParameterError(
-            "database URL: can't be read; give mysql://user@host:3306/database, "
-            "with / ? # @ : in user and password written as %2F %3F %23 %40 %3A"
-        ) from None
-    return parts, port
-
-
-def _query_options(query: str) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        if name in _TEXT_OPTIONS + _TLS_FILES:
-            options[name] = value
-        elif name in _SWITCHES and value.lower() in _TRUTH:
-            options[name] = _TRUTH[value.lower()]
-        elif name in _SECONDS and value.isdecimal() and int(value):
-            options[name] = int(value)
-        elif name in _SWITCHES + _SECONDS:
-            kind = "true or false" if name in _SWITCHES else "whole seconds"
-            raise ParameterError(f"database URL: option {name} takes {kind}, given {value!r}")
-        else:
-            known = ", ".join(sorted(_TEXT_OPTIONS + _TLS_FILES + _SWITCHES + _SECONDS))
-            raise ParameterError(f"database URL: unknown option {name!r}; the options are {known}")
-    # PyMySQL alone would take a CA and then verify nothing against it, and a certificate of anybody's name.
-    if "ssl_ca" in options:
-        options.setdefault("ssl_verify_cert", True)
-    if options.get("ssl_verify_cert"):
-        options.setdefault("ssl_verify_identity", True)
-    return options

@@ -7,6 +7,8 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -16,6 +18,9 @@ from numpy.typing import NDArray
 from speechcmp.errors import ParameterMismatchError, SpeechcmpError, StoreError, StoreUnavailableError
 from speechcmp.fingerprint.store.base import (
     HASH_BYTES,
+    MAX_FRAME,
+    SHA1_BYTES,
+    STATES,
     Added,
     LibraryInfo,
     NewRecording,
@@ -28,7 +33,9 @@ from speechcmp.fingerprint.voting import Hits
 
 SCHEMA_VERSION = 1
 TABLES = frozenset({"library", "recordings", "fingerprints"})
-MAX_ID = 2**32 - 1
+MAX_ID = 2**31 - 1  # what hits have room for
+_MAX_COUNT = 2**62
+_MAX_DURATION_S = 1e12
 FIND_AT_ONCE = 50_000  # hashes; a clip of half a minute, where memory for hits begins to count
 _VALUES_AT_ONCE = 500
 
@@ -37,6 +44,10 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 _log = logging.getLogger(__name__)
+
+
+class UnusableError(Exception):
+    """What is wrong with a library, and what to do; the store, which knows what it is called, makes the error."""
 
 
 class Session(Protocol):
@@ -118,15 +129,17 @@ class SqlStore(Store):
     def lost(self, waited_s: float) -> StoreUnavailableError:
         """Say what it means that failures did not pass."""
 
-    def patiently(self, attempt: Callable[[], Result]) -> Result:
-        """Try until it works, fails for good, or patience is over."""
+    def patiently(self, attempt: Callable[[], Result], *, at_once: bool = False) -> Result:
+        """Try until it works, fails for good, or patience is over; `at_once`, without patience."""
         started = time.monotonic()
-        delays_s = iter(self.retry_delays_s)
+        delays_s = iter(() if at_once else self.retry_delays_s)
         while True:
             try:
                 return attempt()
             except SpeechcmpError:
                 raise
+            except UnusableError as error:
+                raise StoreError(f"{self.label}: {error}") from error
             except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as oddity:
                 raise self._spoilt(oddity) from oddity
             except self.failures as failure:
@@ -140,10 +153,7 @@ class SqlStore(Store):
 
     def _spoilt(self, oddity: Exception) -> StoreError:
         """Make the error of rows that were not written here, or have been damaged since."""
-        reason = " ".join(f"{type(oddity).__name__}: {oddity}".split())[:200]
-        return StoreError(
-            f"{self.label}: holds what no library holds ({reason}); take a copy from before, or fill a new library"
-        )
+        return StoreError(f"{self.label}: {_damage(one_line(f'{type(oddity).__name__}: {oddity}'))}")
 
     def create(self) -> None:
         def work(session: Session) -> None:
@@ -231,6 +241,7 @@ class SqlStore(Store):
             parts = []
             for start in range(0, max(len(hashes), 1), FIND_AT_ONCE):
                 hits = session.find(hashes[start : start + FIND_AT_ONCE], max_per_hash)
+                _check_hits(hits)
                 parts.append(hits._replace(hash_index=hits.hash_index + start))
             return Hits(*map(np.concatenate, zip(*parts, strict=True)))
 
@@ -240,7 +251,7 @@ class SqlStore(Store):
         return self.patiently(lambda: self.reading(lambda session: _recordings(session, "ORDER BY id")))
 
     def describe(self, recording_ids: Iterable[int]) -> Mapping[int, StoredRecording]:
-        wanted = [int(number) for number in recording_ids]
+        wanted = [int(number) for number in recording_ids if 0 < number <= MAX_ID]
 
         def work(session: Session) -> Mapping[int, StoredRecording]:
             found: dict[int, StoredRecording] = {}
@@ -269,9 +280,9 @@ class SqlStore(Store):
             counted = session.rows("SELECT COUNT(*), SUM(n_hashes), SUM(duration_s) FROM recordings")
             n_recordings, n_hashes, duration_s = counted[0]
             return LibraryInfo(
-                n_recordings,
-                int(n_hashes or 0),
-                float(duration_s or 0),
+                checked_count(n_recordings, "number of recordings"),
+                checked_count(n_hashes or 0, "number of hashes"),
+                _checked_duration_s(duration_s or 0),
                 session.n_bytes(),
                 _stored_preset(session),
                 SCHEMA_VERSION,
@@ -288,6 +299,13 @@ def schema_statements() -> Iterator[str]:
             yield statement.strip()
 
 
+@cache
+def columns_of() -> Mapping[str, Sequence[str]]:
+    """Return the names of the columns of each table, as schema.sql has them."""
+    made = (re.match(r"CREATE TABLE IF NOT EXISTS (\w+) (.*)", text, re.DOTALL) for text in schema_statements())
+    return {found[1]: re.findall(r"^ +`?([a-z_0-9]+)`? [A-Z]", found[2], re.MULTILINE) for found in made if found}
+
+
 def not_ours(label: str, tables: Iterable[str]) -> StoreError:
     names = ", ".join(sorted(tables)[:3])
     return StoreError(f"{label}: is another program's database (tables {names}); nothing was changed; name a new one")
@@ -298,14 +316,22 @@ def no_library(label: str) -> StoreError:
 
 
 def _stored_preset(session: Session) -> Preset | None:
-    settings: dict[str, str] = dict(session.rows("SELECT name, value FROM library"))
-    version = int(settings.get("schema", 0))
-    if version != SCHEMA_VERSION:
-        raise StoreError(
-            f"library: its tables are of version {version}, this program's of {SCHEMA_VERSION}; "
+    settings: dict[Any, Any] = dict(session.rows("SELECT name, value FROM library"))
+    version = settings.get("schema", "0")
+    if version != str(SCHEMA_VERSION):
+        raise UnusableError(
+            f"its tables are of version {version!s:.20}, this program's of {SCHEMA_VERSION}; "
             "use the version of speechcmp that made it, or a new library"
         )
-    return Preset(*json.loads(settings["preset"])) if "preset" in settings else None
+    if "preset" not in settings:
+        return None
+    try:
+        name, parameters = json.loads(settings["preset"])
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UnusableError(_damage("a preset that is none")) from error
+    if not (isinstance(name, str) and isinstance(parameters, str)):
+        raise UnusableError(_damage(f"the preset {name!r:.40}"))
+    return Preset(name, parameters)
 
 
 def _known(session: Session, content_sha1s: Sequence[bytes]) -> dict[bytes, StoredRecording]:
@@ -369,21 +395,64 @@ def _recordings(session: Session, clause: str, values: Sequence[Any] = ()) -> Se
 
 
 def _recording(row: Row) -> StoredRecording:
-    # A DATETIME comes as a datetime or in its ISO form, as the driver likes.
     number, name, path, content_sha1, duration_s, sample_rate, n_hashes, state, added_at = row
     if not (isinstance(name, str) and isinstance(path, str)):
-        raise TypeError(f"a name is {name!r:.40}, a path {path!r:.40}")
+        raise UnusableError(_damage(f"a recording called {name!r:.40} of the file {path!r:.40}"))
+    if not isinstance(content_sha1, bytes) or len(content_sha1) != SHA1_BYTES:
+        raise UnusableError(_damage(f"the content_sha1 {content_sha1!r:.40}"))
+    if state not in STATES:
+        raise UnusableError(_damage(f"the state {state!r:.40}"))
     return StoredRecording(
-        int(number),
+        checked_count(number, "recording", least=1, most=MAX_ID),
         name,
         path,
-        bytes(content_sha1),
-        float(duration_s),
-        int(sample_rate),
-        int(n_hashes),
-        "head" if state == "head" else "whole",
-        datetime.fromisoformat(str(added_at)).replace(tzinfo=UTC),
+        content_sha1,
+        _checked_duration_s(duration_s),
+        checked_count(sample_rate, "sample_rate"),
+        checked_count(n_hashes, "number of hashes"),
+        state,
+        _as_time(added_at),
     )
+
+
+def _as_time(added_at: object) -> datetime:
+    try:
+        # A DATETIME comes as a datetime or in its ISO form, as the driver likes.
+        return datetime.fromisoformat(str(added_at)).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise UnusableError(_damage(f"the time {added_at!r:.40}")) from error
+
+
+def checked_count(value: object, what: str, *, least: int = 0, most: int = _MAX_COUNT) -> int:
+    """Return a whole number that a database gave, of whatever type; raise `UnusableError` where it can't be one."""
+    if not isinstance(value, int | Decimal) or not least <= value <= most:
+        raise UnusableError(_damage(f"the {what} {value!r:.40}"))
+    return int(value)
+
+
+def _checked_duration_s(value: object) -> float:
+    if not isinstance(value, int | float) or not 0 <= value <= _MAX_DURATION_S:
+        raise UnusableError(_damage(f"the duration {value!r:.40}"))
+    return float(value)
+
+
+def _check_hits(hits: Hits) -> None:
+    for what, column, least, most in (
+        ("recording", hits.recording_ids, 1, MAX_ID),
+        ("offset", hits.anchor_frames, 0, MAX_FRAME),
+    ):
+        if len(column) and not least <= column.min() <= column.max() <= most:
+            wrong = column[(column < least) | (column > most)][0]
+            raise UnusableError(_damage(f"a hash with the {what} {wrong}"))
+
+
+def _damage(what: str) -> str:
+    return f"holds {what}, which no library holds; take a copy from before, or fill a new library"
+
+
+def one_line(text: object) -> str:
+    """Return what a database says in one line, not too long."""
+    return " ".join(str(text).split())[:200]
 
 
 def _rows_of(recording: NewRecording, number: int, kept: NDArray[np.int64]) -> FingerprintRows:

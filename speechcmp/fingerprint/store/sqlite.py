@@ -25,9 +25,13 @@ from speechcmp.fingerprint.store.sql import (
     Row,
     Session,
     SqlStore,
+    UnusableError,
+    checked_count,
+    columns_of,
     hash_keys,
     no_library,
     not_ours,
+    one_line,
 )
 from speechcmp.fingerprint.voting import Hits
 
@@ -37,6 +41,11 @@ _NO_LIMIT = 2**62
 _ROWS_AT_ONCE = 100_000
 _BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _UNWRITABLE_CODES = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+_CURES = {
+    sqlite3.SQLITE_NOTADB: "check the file's name",
+    sqlite3.SQLITE_CORRUPT: "take a copy from before, or fill a new library",
+    sqlite3.SQLITE_FULL: "make room on its disk, and run it again",
+}
 
 # In this order: the first names the column that a later one looks for.
 _DIALECT = (
@@ -98,7 +107,7 @@ class _SqliteSession:
 
     def n_bytes(self) -> int:
         pages, size = self.rows("PRAGMA page_count")[0][0], self.rows("PRAGMA page_size")[0][0]
-        return int(pages) * int(size)
+        return checked_count(pages, "number of pages") * checked_count(size, "size of pages")
 
 
 class SqliteStore(SqlStore):
@@ -135,15 +144,29 @@ class SqliteStore(SqlStore):
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{self.label}: its folder can't be made: {error.strerror}") from error
-        self.patiently(lambda: self.refuse_strangers(self._connected(make=True)))
+            raise StoreError(f"{self.label}: its folder can't be made ({error.strerror}); name another file") from error
         self.patiently(self._switch_to_log)
         super().create()
 
     def refuse_strangers(self, session: Session) -> None:
-        tables = _table_names(session)
-        if tables and not tables >= TABLES:
-            raise not_ours(self.label, tables)
+        kinds: dict[str, str] = dict(
+            session.rows("SELECT name, type FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+        )
+        if not kinds:
+            return
+        if not kinds.keys() >= TABLES:
+            raise not_ours(self.label, kinds)
+        # A view or a trigger of a library that came from elsewhere might never end.
+        for table, columns in columns_of().items():
+            shape = [row[1] for row in session.rows(f"PRAGMA table_info({table})")]
+            made = session.rows("SELECT 1 FROM sqlite_master WHERE name = %s AND sql LIKE 'CREATE TABLE%'", [table])
+            if kinds[table] != "table" or shape != columns or not made:  # virtual tables are tables, too
+                raise UnusableError(
+                    f"its table {table} is not as speechcmp library init makes it; "
+                    "take a copy from before, or fill a new library"
+                )
+        if "trigger" in kinds.values():
+            raise UnusableError("has triggers, which no library has; take a copy from before, or fill a new library")
 
     def _switch_to_log(self) -> None:
         connection = self._connected(make=True).connection
@@ -164,18 +187,31 @@ class SqliteStore(SqlStore):
         return {} if self._is_new() else super().known(content_sha1s)
 
     def _is_new(self) -> bool:
-        return not self._path.exists() or not self.patiently(lambda: self.reading(_table_names))
+        return not self._is_there() or not self.patiently(lambda: self.reading(_has_tables))
+
+    def _is_there(self) -> bool:
+        try:
+            other, is_there = irregular(self._path), self._path.exists()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "an impossible name"
+            raise StoreError(f"{self.label}: can't be looked at ({reason}); name another file") from error
+        if other:
+            raise StoreError(f"{self.label}: is {other}; give sqlite:///FILE")
+        return is_there
 
     def _connected(self, *, make: bool = False) -> _SqliteSession:
         if self._session is None:
-            if not make and not self._path.exists():
+            if not self._is_there() and not make:
                 raise no_library(self.label)
-            other = irregular(self._path)
-            if other:
-                raise StoreError(f"{self.label}: is {other}; give sqlite:///FILE")
             connection = self._open()
-            self._session = _SqliteSession(connection)
-            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            try:
+                session = _SqliteSession(connection)
+                self.refuse_strangers(session)
+                session.change(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            except BaseException:
+                connection.close()
+                raise
+            self._session = session
         return self._session
 
     def _open(self) -> sqlite3.Connection:
@@ -229,18 +265,14 @@ class SqliteStore(SqlStore):
         )
 
     def refusal(self, failure: Exception) -> StoreError:
-        if "no such table" in str(failure) or "no such column" in str(failure):
-            with suppress(sqlite3.Error):
-                tables = _table_names(self._connected())
-                return not_ours(self.label, tables) if tables and not tables >= TABLES else no_library(self.label)
-        return StoreError(f"{self.label}: SQLite says: {failure}; check the file, its rights and the disk")
+        if "no such table" in str(failure):
+            return no_library(self.label)
+        cure = _CURES.get(_code(failure), "check the file, its rights and the disk, or take a copy from before")
+        return StoreError(f"{self.label}: SQLite says: {one_line(failure)}; {cure}")
 
     def compact(self) -> None:
-        try:
-            self.reading(lambda session: session.change("VACUUM"))
-        except sqlite3.Error as failure:
-            if not self.is_passing(failure):
-                raise self.refusal(failure) from failure
+        with suppress(StoreUnavailableError):
+            self.patiently(lambda: self.reading(lambda session: session.change("VACUUM")), at_once=True)
 
     def close(self) -> None:
         if self._session is not None:
@@ -252,5 +284,5 @@ def _code(failure: Exception) -> int:
     return getattr(failure, "sqlite_errorcode", 0) & 0xFF
 
 
-def _table_names(session: Session) -> set[str]:
-    return {row[0] for row in session.rows("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")}
+def _has_tables(session: Session) -> bool:
+    return bool(session.rows("SELECT 1 FROM sqlite_master LIMIT 1"))

@@ -14,7 +14,8 @@ from fingerprint.store.making import PRESET, check_whole, recording
 from speechcmp.errors import ParameterError, StoreError, StoreUnavailableError
 from speechcmp.fingerprint.store import sql
 from speechcmp.fingerprint.store.base import Store
-from speechcmp.fingerprint.store.mysql import PASSWORD_VARIABLE, MysqlStore
+from speechcmp.fingerprint.store.mysql import MysqlStore
+from speechcmp.fingerprint.store.mysql_login import PASSWORD_VARIABLE
 from speechcmp.fingerprint.store.open import open_store
 
 QUOTED = "s3cret%2C%24%C3%BC"
@@ -109,7 +110,7 @@ def test_the_password_reaches_no_message(
     user = "speaker" if where == "environment" else "speaker:s3cret-but-wrong"
     url = account.format(user)
     wrong_port = url.replace(f":{mariadb.port}/", ":1/")
-    for tried, message in ((url, "access denied; check the user"), (wrong_port, "no server answers")):
+    for tried, message in ((url, "Access denied.*; check the user"), (wrong_port, "no server answers")):
         store = open_store(tried)
         assert "s3cret" not in repr(store) + str(store)
         with pytest.raises(StoreError, match=message) as caught:
@@ -172,7 +173,7 @@ def test_options_reach_the_driver() -> None:
     )
     wanted = {"user": "a@b", "host": "::1", "port": 3307, "database": "d b", "charset": "utf8mb4"}
     wanted |= {"ssl_ca": "/a+b/ca.pem", "ssl_cert": "c", "ssl_key": "k", "unix_socket": "/run/s"}
-    wanted |= {"ssl_verify_cert": True, "ssl_verify_identity": False, "connect_timeout": 3}
+    wanted |= {"ssl_verify_identity": False, "connect_timeout": 3}
     assert found.items() >= wanted.items()
 
 
@@ -327,45 +328,3 @@ def test_a_server_that_does_not_come_back(library: Store, mariadb: MariaDb, monk
     finally:
         mariadb.start()
     assert library.info().n_recordings == 1
-
-
-# --- what servers refuse
-
-
-@pytest.fixture
-def weak(mariadb: MariaDb, mysql_url: str, library: Store) -> Iterator[str]:
-    """Return the URL of a library for a user who may only read it."""
-    assert library
-    database = mysql_url.rpartition("/")[2]
-    mariadb.run("CREATE USER weak@'127.0.0.1'", f"GRANT SELECT ON {database}.* TO weak@'127.0.0.1'")
-    yield mysql_url.replace("root@", "weak@")
-    mariadb.run("DROP USER weak@'127.0.0.1'")
-
-
-def test_rights_that_are_missing_are_named(weak: str) -> None:
-    with (
-        pytest.raises(StoreError, match=r"server says: .*denied to user.*; let an administrator GRANT SELECT, INSERT"),
-        open_store(weak) as store,
-    ):
-        store.remove(1)
-
-
-def test_a_read_only_server(mariadb: MariaDb, weak: str) -> None:
-    database = weak.rpartition("/")[2]
-    mariadb.run(f"GRANT ALL ON {database}.* TO weak@'127.0.0.1'", "SET GLOBAL read_only = 1")
-    try:
-        with (
-            pytest.raises(StoreError, match=r"read-only.*; name a server that can be written to"),
-            open_store(weak) as store,
-        ):
-            store.remove(1)
-    finally:
-        mariadb.run("SET GLOBAL read_only = 0")
-
-
-def test_too_many_connections(mariadb: MariaDb, weak: str) -> None:
-    mariadb.run("ALTER USER weak@'127.0.0.1' WITH MAX_USER_CONNECTIONS 1")
-    with open_store(weak) as first:
-        first.info()
-        with pytest.raises(StoreError, match=r"the server says: .*max_user_connections"), open_store(weak) as second:
-            second.info()
