@@ -4,12 +4,14 @@ Ogg: RFC 3533, its checksum in section 6; Opus in it: RFC 7845. FLAC: RFC 9639, 
 headers).
 """
 
+import math
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 _OGG_HEADER = 27
 _OGG_NO_POSITION = (1 << 64) - 1  # no packet ends on this page
+_MOST_BROKEN = 2_000
 _MAX_OGG_BYTES = 1 << 30  # larger ones are not looked through
 _OPUS_RATE = 48_000  # positions count at this rate, whatever the encoder's input was
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -32,7 +34,7 @@ class _Page(NamedTuple):
 
 
 def ogg_lost_s(raw: BinaryIO) -> float:
-    """Return how many seconds the broken and missing pages of an Ogg file held; 0 for another file.
+    """Return how many seconds the broken and missing pages of an Ogg file held; 0 for another file, inf for a ruin.
 
     Parameters
     ----------
@@ -44,11 +46,17 @@ def ogg_lost_s(raw: BinaryIO) -> float:
         return 0.0
     raw.seek(0)
     data = raw.read(_MAX_OGG_BYTES)
-    rate = _ogg_rate(data)
+    pages = list(_ogg_pages(data))
+    if sum(not page.sound for page in pages) > _MOST_BROKEN:
+        return math.inf
+    return max(0.0, _lost_samples(pages) / _ogg_rate(data))
+
+
+def _lost_samples(pages: list[_Page]) -> int:
     lost = 0
     last: _Page | None = None  # sound, with a position
     n_missing, claimed = 0, 0
-    for page in _ogg_pages(data):
+    for page in pages:
         if last is not None and page.serial != last.serial:
             continue  # another stream of the same file
         if not page.sound:
@@ -66,12 +74,12 @@ def ogg_lost_s(raw: BinaryIO) -> float:
         last, n_missing, claimed = page, 0, 0
     if last is not None and n_missing:  # at the end, where nothing tells how much: as much as other pages hold
         lost += n_missing * last.position // max(1, last.sequence)
-    return max(0.0, lost / rate)
+    return lost
 
 
 def _ogg_pages(data: bytes) -> Iterator[_Page]:
-    start = data.find(b"OggS")
-    while start >= 0 and start + _OGG_HEADER <= len(data):
+    start, n_broken = data.find(b"OggS"), 0
+    while n_broken <= _MOST_BROKEN and start >= 0 and start + _OGG_HEADER <= len(data):
         n_segments = data[start + 26]
         body = start + _OGG_HEADER + n_segments
         stop = body + sum(data[start + _OGG_HEADER : body])
@@ -83,6 +91,7 @@ def _ogg_pages(data: bytes) -> Iterator[_Page]:
             int.from_bytes(page[6:14], "little"),
             sound,
         )
+        n_broken += not sound
         # A broken page may lie about its length: the next one is looked for by its name.
         start = data.find(b"OggS", stop if sound else start + 4)
 

@@ -456,7 +456,10 @@ def _check_whole(file: AudioFile, n_bytes: int) -> float:
         missing = missing_part(raw, n_bytes)
         if missing:
             raise AudioError(f"{file.name}: truncated ({missing}); copy or record it again")
-        return ogg_lost_s(raw)
+        lost_s = ogg_lost_s(raw)
+    if lost_s == math.inf:
+        raise AudioError(f"{file.name}: broken (thousands of pages are damaged); copy or record it again")
+    return lost_s
 
 
 # ---------------------------------------------------------------------------------------- ffmpeg

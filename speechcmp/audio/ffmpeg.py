@@ -106,7 +106,9 @@ def decode(source: Path | bytes, name: str, *, max_duration_s: float) -> Decoded
     if stream.sample_width == 1:
         pcm = pcm.astype(np.int16) - 128
     decoded_s = n_frames / stream.sample_rate
-    lost_s = max(stream.stated_s or 0.0, _last_time_s(told) or 0.0) - decoded_s
+    # A length beyond all that may be read is part of the damage.
+    promised = [s for s in (stream.stated_s, _last_time_s(told)) if s is not None and s <= max_duration_s]
+    lost_s = max(promised, default=0.0) - decoded_s
     return Decoded(pcm, stream.sample_rate, stream.sample_width, lost_s if lost_s > _PADDING_S else 0.0)
 
 

@@ -25,7 +25,9 @@ _HERE = re.compile(r"file://(?:localhost)?(?=/)", re.IGNORECASE)
 # The second form is a password that holds what should have been escaped; a port is none.
 _PASSWORD = re.compile(r"(?<=://)([^/?#@:\s]*):(?:[^/?#\s]*|(?!\d+[/?#])\S*)@")
 _USER = re.compile(r"(?<=://)[^/?#@:\s]+@")  # a name, or a token
-_TOKEN = re.compile(r"([?&#][^=&\s]*(?:sig|token|key|secret|pass|cred|auth|code)[^=&\s]*=)[^&#\s]+", re.IGNORECASE)
+_FIELD = re.compile(r"([?&#])([^=&?#\s]*)=([^&#\s]+)")
+_TELLING = re.compile("sig|token|key|secret|pass|cred|auth|code", re.IGNORECASE)
+_LONGEST_SHOWN = 4096  # no path is longer, and no message has to be
 
 
 def is_url(name: str) -> bool:
@@ -45,7 +47,14 @@ def to_path(url: str) -> str:
 
 def without_secrets(text: str) -> str:
     """Put stars in place of users and passwords, and of signatures and the like in queries, of the URLs in a text."""
-    return _TOKEN.sub(r"\1***", _PASSWORD.sub(r"\1:***@", _USER.sub("***@", text))) if "://" in text else text
+    if "://" not in text:
+        return text
+    text = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+    return _FIELD.sub(_without_token, _PASSWORD.sub(r"\1:***@", _USER.sub("***@", text)))
+
+
+def _without_token(field: re.Match[str]) -> str:
+    return f"{field[1]}{field[2]}=***" if _TELLING.search(field[2]) else field[0]
 
 
 def read_url(url: str) -> bytes:

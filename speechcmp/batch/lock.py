@@ -2,12 +2,15 @@
 
 import os
 import socket
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from speechcmp.errors import SpeechcmpError
+
+_BEGIN = b"process "
 
 
 class Lock:
@@ -29,7 +32,8 @@ class Lock:
         self._fd = self._taken(path)
         with suppress(OSError):
             os.ftruncate(self._fd, 0)
-            os.write(self._fd, f"process {os.getpid()} on {socket.gethostname()}".encode())
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            os.write(self._fd, f"{_BEGIN.decode()}{os.getpid()} on {socket.gethostname()}".encode())
 
     def _taken(self, path: Path) -> int:
         while True:
@@ -39,6 +43,9 @@ class Lock:
                 fd = os.open(self._path, flags, 0o666)
             except OSError as error:
                 raise SpeechcmpError(f"{path}: can't be opened ({error.strerror}); check the folder") from error
+            if not _is_a_lock(fd):
+                os.close(fd)
+                raise SpeechcmpError(f"{path}: {self._path.name} is in the way, which is no lock; move it away")
             try:
                 _lock(fd)
                 there = self._path.stat()
@@ -71,6 +78,13 @@ class Lock:
             if sys.platform != "win32":
                 os.close(self._fd)
             self._fd = -1
+
+
+def _is_a_lock(fd: int) -> bool:
+    """Tell a lock, which is empty or names a process, from a file of somebody's that has its name."""
+    found = os.fstat(fd)
+    begin = os.read(fd, len(_BEGIN)) if stat.S_ISREG(found.st_mode) else b"?"
+    return found.st_nlink <= 1 and _BEGIN.startswith(begin)
 
 
 def _holder(fd: int) -> str:

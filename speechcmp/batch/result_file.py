@@ -116,6 +116,8 @@ def open_results(
     if not resume and path.exists() and (path.is_dir() or path.stat().st_size):
         raise ParameterError(f"{path}: is there already; --resume goes on with it, or remove it first")
     other = irregular(path)
+    if path.is_symlink() and not (path.exists() and (path.is_dir() or path.stat().st_size)):
+        other = "a link to nothing"
     if other and not path.is_dir():
         raise ParameterError(f"{path}: is {other}; name a file")
     layout = Layout(tuple(carried), tuple(overall), copies)
@@ -124,7 +126,7 @@ def open_results(
         raise ParameterError(f"{path}: column {min(twice)!r} has the name of a result's; rename it, or write .jsonl")
     lock = Lock(path)
     try:
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):  # of a run that was killed
+        for left in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 16}.part"):  # of a run that was killed
             left.unlink(missing_ok=True)
         if kind == ".parquet":
             return ParquetFolder(path, layout, lock)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# Controls, and what turns text around.
+_MISLEADING = re.compile(
+    _CONTROLS.pattern[:-1] + "\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)  # and what turns text around
 _MARKUP = re.compile(r"(\\*)(?:(\[[a-z#/@][^[]*?\])|(\[)|(?<=\\)$)")
 PLAIN_WIDTH = 100  # of a table that goes to a file
 
@@ -66,7 +70,7 @@ def warn(message: str) -> None:
 def _as_json(value: object, indent: int | None = None) -> str:
     """Write JSON in which no character means anything to a terminal: JSON itself escapes but some of them."""
     text = json.dumps(finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _MISLEADING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def print_text(text: str) -> None:

@@ -17,6 +17,7 @@ import soundfile
 from commands import Command
 from signals import sentences
 
+from speechcmp.audio.url import without_secrets
 from speechcmp.batch.layout import Layout
 from speechcmp.batch.reader import read_results
 from speechcmp.batch.result_file import CsvLines, open_results
@@ -158,8 +159,9 @@ def test_one_run_at_a_time_whatever_the_format(spoken: Path, suffix: str) -> Non
     out = spoken / f"r.{suffix}"
     process = start(spoken, "--out", str(out))
     wait_for(out, process)
-    second = start(spoken, "--out", str(out), "--resume")
-    code, told = finish(second)
+    process.send_signal(signal.SIGSTOP)
+    code, told = finish(start(spoken, "--out", str(out), "--resume"))
+    process.send_signal(signal.SIGCONT)
     assert finish(process)[0] == 0
     assert (code, f"process {process.pid} on" in told) == (1, True)
     assert len(scored(out)) == N_ROWS
@@ -283,3 +285,33 @@ def test_a_second_ctrl_c_waits_for_nobody(spoken: Path) -> None:
         for worker in workers:
             os.kill(worker, signal.SIGKILL)
     process.communicate()
+
+
+# ------------------------------------------------------------------------------------------------ names
+
+
+def test_files_that_only_look_like_ours_are_kept(speechcmp: Command, spoken: Path) -> None:
+    (spoken / "m.csv").write_text(words(range(2)))
+    thesis, lock, backup = spoken / "thesis", spoken / ".r.jsonl.lock", spoken / ".r.jsonl.backup.part"
+    thesis.write_text("process of years")
+    backup.write_text("precious")
+    call = ("batch", "m.csv", "--out", "r.jsonl", "--jobs", 1)
+    lock.hardlink_to(thesis)
+    assert "is in the way" in speechcmp(*call).err
+    lock.unlink()
+    lock.write_text("a diary")
+    assert (speechcmp(*call).code, lock.read_text()) == (1, "a diary")
+    lock.unlink()
+    (spoken / "r.jsonl").symlink_to("nothing")
+    assert "is a link to nothing" in speechcmp(*call).err
+    (spoken / "r.jsonl").unlink()
+    assert speechcmp(*call).code == 0
+    assert (thesis.read_text(), backup.read_text(), lock.exists()) == ("process of years", "precious", False)
+    assert not (spoken / "nothing").exists()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/" + "?sig" * 4_000, "http://127.0.0.1:1/" + "://a:" * 20_000])
+def test_urls_that_are_hard_to_read(url: str) -> None:
+    assert len(without_secrets(url)) <= 5_000
+    assert without_secrets("http://h/x?a=1&sig=b#token=c") == "http://h/x?a=1&sig=***#token=***"

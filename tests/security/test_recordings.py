@@ -210,3 +210,10 @@ def test_every_command_says_what_is_lost(speechcmp: Command, tmp_path: Path, spo
     assert said in speechcmp("identify", "damaged.opus", *library).err
     refused = speechcmp("index", "damaged.opus", *library)
     assert (refused.code, "damaged (1.0 s could not be decoded)" in refused.err) == (1, True)
+
+
+@pytest.mark.timeout(20)
+def test_a_ruin_of_many_pages_takes_no_time() -> None:
+    head = b"OggS\0\0" + bytes(20) + b"\xff" + b"\xff" * 255
+    with pytest.raises(AudioError, match=r"broken|truncated"):
+        open_audio(io.BytesIO(b"OggS" * 500_000 + head * 20_000))
