@@ -22,7 +22,7 @@ from speechcmp.cli import progress
 from speechcmp.comparison.serialize import OVERALL_FIELDS
 from speechcmp.scoring.model import load_model
 
-N_PAIRS = 600
+N_PAIRS = 1000
 KILLS = 3
 
 
