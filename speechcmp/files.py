@@ -13,6 +13,9 @@ MAX_TABLE_BYTES = 1 << 30  # of a manifest or of ratings: millions of rows
 MAX_SETTINGS_BYTES = 1 << 20  # of settings, models, scheduler files: a thousand times what they take
 
 
+PARTIAL = f".speechcmp-{'[0-9a-f]' * 16}.part"  # matches what `written_whole` calls its files until they are whole
+
+
 def irregular(path: Path) -> str | None:
     """Say what a path is if it is neither a file nor missing: a pipe or a device may never end, or answer late.
 

@@ -203,12 +203,7 @@ def read_once(file: AudioFile) -> AudioFile:
     n_samples = file.n_frames * file.channels
     if isinstance(file.data, np.ndarray) or n_samples * max(file.sample_width, 2) > _MAX_HELD_BYTES:
         return file
-    pcm: Any = np.empty((file.n_frames, file.channels), np.int32 if file.sample_width == 4 else np.int16)
-    position = 0
-    for block in replace(file, gain=1.0).pcm_blocks():
-        pcm[position : position + len(block)] = block
-        position += len(block)
-    return replace(file, data=pcm)
+    return replace(file, data=np.concatenate(list(replace(file, gain=1.0).pcm_blocks())))
 
 
 def max_duration_s() -> float:
@@ -350,16 +345,11 @@ def _check(file: AudioFile, longest_s: float) -> AudioFile:
     if not 0 < file.channels <= MAX_CHANNELS:
         raise AudioError(f"{file.name}: {file.channels} channels; at most {MAX_CHANNELS} can be read")
     if file.duration_s > longest_s:
-        raise too_long_error(file.name, file.duration_s, longest_s)
+        raise AudioError(
+            f"{file.name}: longer than {longest_s / 3600:g} h ({file.duration_s / 3600:.1f} h); cut it into parts, "
+            "or allow more with --max-duration HOURS"
+        )
     return file
-
-
-def too_long_error(name: str, duration_s: float, longest_s: float) -> AudioError:
-    """Make the error of a recording that is longer than it may be."""
-    return AudioError(
-        f"{name}: longer than {longest_s / 3600:g} h ({duration_s / 3600:.1f} h); cut it into parts, or allow more "
-        "with --max-duration HOURS"
-    )
 
 
 def _open_bytes(file: AudioFile) -> BinaryIO:

@@ -16,11 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from speechcmp.audio.decode import Pcm
 from speechcmp.errors import AudioError
-
-Pcm = NDArray[np.int16] | NDArray[np.int32]
 
 # Formats of one recording in one file. None that names others (concat, dash, hls, sdp, imf), or is made of text.
 DEMUXERS = (

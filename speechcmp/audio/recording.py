@@ -631,8 +631,8 @@ def to_mono(source: Recording | AudioFile, sample_rate: int) -> Recording:
     """Mix the channels down and resample, as `mix_down` and `resample` do: of a file, block by block."""
     if isinstance(source, Recording):
         return resample(mix_down(source), sample_rate)
-    if source.n_frames <= BLOCK_FRAMES or source.sample_rate == sample_rate:
-        return resample(mix_down(to_recording(source)), sample_rate)
+    if source.sample_rate == sample_rate:
+        return mix_down(to_recording(source))
     import soxr  # noqa: PLC0415 - not every recording needs it
 
     stream = soxr.ResampleStream(source.sample_rate, sample_rate, 1, dtype="float32", quality="HQ")

@@ -82,6 +82,13 @@ def is_whole(record: Record) -> bool:
     )
 
 
+def whole(record: Record) -> Record:
+    """Return a record that is whole; ValueError if it is not."""
+    if not is_whole(record):
+        raise ValueError(record)
+    return record
+
+
 def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and abs(value) <= _LARGEST)  # not NaN, either
 

@@ -6,7 +6,6 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 from speechcmp.errors import SpeechcmpError
 
@@ -61,12 +60,6 @@ class Lock:
             if there.st_ino == os.fstat(fd).st_ino:
                 return fd
             os.close(fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
 
     def release(self) -> None:
         """Let others write."""

@@ -5,7 +5,6 @@ A shard is written under another name and gets its own when it is whole, so a re
 """
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -22,15 +21,15 @@ from speechcmp.batch.layout import (
     Record,
     flat,
     free_name,
-    is_whole,
     nested,
     sync_folder,
     touched_error,
-    unguessable,
+    whole,
     write_error,
 )
 from speechcmp.batch.lock import Lock
 from speechcmp.errors import ParameterError
+from speechcmp.files import PARTIAL, written_whole
 from speechcmp.tables import import_parquet
 
 _SHARD_ROWS = 5000
@@ -67,6 +66,8 @@ class ParquetFolder:
             raise ParameterError(f"{path}: Parquet results are a folder of shards; remove or rename the file")
         self._settle()
         path.mkdir(exist_ok=True)
+        for left in path.glob(PARTIAL):  # of a run that was killed
+            left.unlink(missing_ok=True)
         for shard in path.glob("part-*.parquet"):
             self._check(shard)
         self._n_shards = max((_number_of(shard) + 1 for shard in path.glob("part-*.parquet")), default=0)
@@ -121,10 +122,7 @@ class ParquetFolder:
             with self._spoilt(self.path / _name(number)):
                 table = self._parquet.read_table(self.path / _name(number))
                 self._last = _Loaded(number, table.to_pylist(), Layout.of(table.column_names))
-        record = nested(self._last.rows[row], self._last.layout)
-        if not is_whole(record):
-            raise ValueError(record)
-        return record
+        return whole(nested(self._last.rows[row], self._last.layout))
 
     def rewrite(self, records: Iterable[Record], *, keep_old: bool) -> None:
         """Put these in place of all that is there."""
@@ -176,18 +174,15 @@ class ParquetFolder:
         if not self._waiting:
             return
         self._check_untouched()
-        partial = unguessable(self.path / "shard")
+        shard = self.path / _name(self._n_shards)
         try:
-            self._parquet.write_table(self._table(), partial)
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
-            partial.replace(self.path / _name(self._n_shards))
+            with written_whole(shard) as file:
+                self._parquet.write_table(self._table(), file)
             sync_folder(self.path)
+            self._seen[shard.name] = shard.stat().st_size
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise write_error(self.path, error) from error
         self._n_shards += 1
-        self._seen = self._shards()
         self._waiting = []
         self._written_at = time.monotonic()
 

@@ -24,11 +24,11 @@ from speechcmp.batch.layout import (
     Record,
     flat,
     free_name,
-    is_whole,
     nested,
     sync_folder,
     touched_error,
     unguessable,
+    whole,
     write_error,
 )
 from speechcmp.batch.lock import Lock
@@ -113,11 +113,10 @@ def open_results(
         raise ParameterError(f"{path}: results are .jsonl, .csv or .parquet; name the file so")
     if not path.absolute().parent.is_dir():
         raise ParameterError(f"{path}: no such folder; make it first")
-    if not resume and path.exists() and (path.is_dir() or path.stat().st_size):
+    holds_some = path.exists() and (path.is_dir() or path.stat().st_size > 0)
+    if holds_some and not resume:
         raise ParameterError(f"{path}: is there already; --resume goes on with it, or remove it first")
-    other = irregular(path)
-    if path.is_symlink() and not (path.exists() and (path.is_dir() or path.stat().st_size)):
-        other = "a link to nothing"
+    other = "a link to nothing" if path.is_symlink() and not holds_some else irregular(path)
     if other and not path.is_dir():
         raise ParameterError(f"{path}: is {other}; name a file")
     layout = Layout(tuple(carried), tuple(overall), copies)
@@ -306,20 +305,14 @@ class LineFile:
         """See `ResultFile`."""
         for position, line in self._records():
             try:
-                yield Found(position, self._whole_record(line)["key"])
+                yield Found(position, whole(self._lines.decode(line))["key"])
             except ValueError:
                 yield Found(position, None)
 
     def read(self, position: int) -> Record:
         """See `ResultFile`."""
         self._reader.seek(position)
-        return self._whole_record(next(self._lines.records(self._reader)))
-
-    def _whole_record(self, line: bytes) -> Record:
-        record = self._lines.decode(line)
-        if not is_whole(record):
-            raise ValueError(line)
-        return record
+        return whole(self._lines.decode(next(self._lines.records(self._reader))))
 
     def rewrite(self, records: Iterable[Record], *, keep_old: bool) -> None:
         """See `ResultFile`."""

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 # Controls, and what turns text around.
-_MISLEADING = re.compile(
-    _CONTROLS.pattern[:-1] + "\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)  # and what turns text around
+_MISLEADING = re.compile(_CONTROLS.pattern[:-1] + "\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _MARKUP = re.compile(r"(\\*)(?:(\[[a-z#/@][^[]*?\])|(\[)|(?<=\\)$)")
 PLAIN_WIDTH = 100  # of a table that goes to a file
 

@@ -57,23 +57,25 @@ def without_foreign(settings: Mapping[Path, Mapping[str, Any]]) -> tuple[dict[Pa
     """
     counted: dict[Path, dict[str, Any]] = {}
     warnings = []
+    own = own_path()
     for path, content in settings.items():
-        counted[path] = dict(content)
-        if path == own_path():
-            continue
-        foreign = sorted(OWN_ONLY & content.keys())
-        for verb, own in content.items():
-            if isinstance(own, dict):
-                found = sorted(OWN_ONLY & own.keys())
-                foreign += [f"{verb}.{option}" for option in found]
-                counted[path][verb] = {option: value for option, value in own.items() if option not in found}
-        counted[path] = {key: value for key, value in counted[path].items() if key not in OWN_ONLY}
+        counted[path], foreign = (dict(content), []) if path == own else _parted(content)
         if foreign:
             warnings.append(
-                f"{path}: {', '.join(foreign)} not taken from a working folder; "
-                f"give the option, or put it into {own_path()}"
+                f"{path}: {', '.join(foreign)} not taken from a working folder; give the option, or put it into {own}"
             )
     return counted, warnings
+
+
+def _parted(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return what a folder may decide of these options and of those of single verbs, and the names of the others."""
+    foreign = sorted(OWN_ONLY & options.keys())
+    kept = {name: value for name, value in options.items() if name not in OWN_ONLY}
+    for verb, value in kept.items():
+        if isinstance(value, dict):
+            kept[verb], others = _parted(value)
+            foreign += [f"{verb}.{name}" for name in others]
+    return kept, foreign
 
 
 def default_values(settings: Mapping[Path, Mapping[str, Any]], names: OptionNames) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -86,17 +86,13 @@ def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None
         raise ParameterError(f"--out {folder}: {count} inputs are called {stem!r}; split them into different folders")
 
 
-def _check_replaceable(path: Path, data: bytes | None = None) -> None:
+def _check_replaceable(path: Path, is_ours: Callable[[Path], bool]) -> None:
     """Refuse to replace what was not written here: hours of somebody's work may be in a file of that name.
 
     A chunk says in its header who wrote it; labels can't, so they are ours if they are what would be written.
     """
-    from speechcmp.audio.recording import was_saved_here
-
-    if path.is_symlink() or path.exists():
-        ours = was_saved_here(path) if data is None else not irregular(path) and path.read_bytes() == data
-        if path.is_symlink() or not ours:
-            raise SpeechcmpError(f"{path}: is there already, and not from here; --force replaces it")
+    if path.is_symlink() or (path.exists() and not is_ours(path)):
+        raise SpeechcmpError(f"{path}: is there already, and not from here; --force replaces it")
 
 
 def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Codec, *, force: bool) -> Outcome:
@@ -112,13 +108,13 @@ def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Cod
 
 
 def _write_chunks(result: "Split[AudioFile]", folder: Path, stem: str, codec: Codec, *, force: bool) -> list[Path]:
-    from speechcmp.audio.recording import save_pcm
+    from speechcmp.audio.recording import save_pcm, was_saved_here
 
     make_folder(folder)
     paths = [folder / f"{stem}-chunk{chunk.index:03}.{codec}" for chunk in result.chunks]
     if not force:
         for path in paths:
-            _check_replaceable(path)
+            _check_replaceable(path, was_saved_here)
     for chunk, path in zip(result.chunks, paths, strict=True):
         save_pcm(path, result.source, chunk.start, chunk.stop)
     _remove_old_chunks(folder, stem, len(paths))
@@ -133,7 +129,7 @@ def _remove_old_chunks(folder: Path, stem: str, n_chunks: int) -> None:
     name = re.compile(re.escape(stem) + r"-chunk(\d{3,})\.(wav|flac)")
     numbers = {path: name.fullmatch(path.name) for path in folder.iterdir()}
     beyond = sorted(path for path, match in numbers.items() if match and int(match[1]) >= n_chunks)
-    old = [path for path in beyond if path.is_file() and not path.is_symlink() and was_saved_here(path)]
+    old = [path for path in beyond if not path.is_symlink() and was_saved_here(path)]
     for path in old:
         path.unlink(missing_ok=True)
     if old:
@@ -173,7 +169,7 @@ def _put_labels(outcome: Outcome, output_format: str, folder: Path | None, *, pr
         data = text.encode()
         try:
             if not force:
-                _check_replaceable(path, data)
+                _check_replaceable(path, lambda there: not irregular(there) and there.read_bytes() == data)
             with written_whole(path) as file:
                 file.write(data)
         except OSError as error:

@@ -223,9 +223,11 @@ def prepare(recording: AnySource, params: CompareParams) -> Prepared:
     <Prepared 'take', 4.00 s, by recipe 'default': 2 chunks>
     """
     recipe = find_recipe(params.recipe)
-    _check_samples(recording)
-    source = read_once(recording) if isinstance(recording, AudioFile) else recording
-    split: Split[Any] = split_recording(source, params.split)
+    if isinstance(recording, AudioFile):  # whose samples are checked as they are read
+        recording = read_once(recording)
+    else:
+        _check_samples(recording)
+    split: Split[Any] = split_recording(recording, params.split)
     rate = recording.sample_rate
     chunks = tuple(Span(chunk.start / rate, chunk.stop / rate) for chunk in split.chunks)
     mono = to_mono(split.source, ALIGNMENT_RECIPE.sample_rate)
@@ -252,8 +254,6 @@ def prepare(recording: AnySource, params: CompareParams) -> Prepared:
 
 
 def _check_samples(recording: object) -> None:
-    if isinstance(recording, AudioFile):
-        return  # checked as they are read
     if not isinstance(recording, Recording):
         kind = type(recording).__name__
         raise ParameterError(f"{recording!s:.60}: must be a Recording, given {kind}; load_recording(path) reads one")

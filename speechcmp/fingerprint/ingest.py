@@ -4,7 +4,6 @@ import functools
 import hashlib
 import itertools
 import os
-import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from speechcmp.audio.decode import AudioFile, open_audio, unreadable_error
 from speechcmp.errors import AudioError, ParameterError, SpeechcmpError
+from speechcmp.files import irregular
 from speechcmp.fingerprint.landmarks import landmarks
 from speechcmp.fingerprint.peaks import SPEECH, FingerprintParams
 from speechcmp.fingerprint.store.base import NewRecording, Preset, Store
@@ -206,7 +206,7 @@ def ingest(
 
 def _digest(path: str) -> _Digested | IngestFailure:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - as below
+        if irregular(Path(path)):
             return IngestFailure(path, f"{path}: is not a file that stays; save the recording to one first")
         with open(path, "rb") as file:  # noqa: PTH123 - path may be anything open() takes
             return _Digested(path, hashlib.file_digest(file, "sha1").digest())

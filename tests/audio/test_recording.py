@@ -19,7 +19,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from signals import buzz
 
-from speechcmp.audio.decode import BLOCK_FRAMES, AudioFile, Pcm, open_audio
+from speechcmp.audio.decode import BLOCK_FRAMES, AudioFile, Pcm, open_audio, read_once
 from speechcmp.audio.recording import (
     Recording,
     apply_gain,
@@ -30,6 +30,7 @@ from speechcmp.audio.recording import (
     normalize,
     resample,
     save_pcm,
+    to_mono,
     to_recording,
     was_saved_here,
 )
@@ -255,6 +256,25 @@ def test_gain_of_a_long_recording_takes_little_memory() -> None:
     assert peak < 3 * recording.samples.nbytes
     want = np.clip(np.floor(recording.samples.astype(np.float64) * 32_768 * 10 ** (6 / 20)), -32_768, 32_767)
     np.testing.assert_array_equal(louder.samples * 32_768, want)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize(("n_frames", "rate"), [(7, 8_000), (3_000, 16_000), (2 * BLOCK_FRAMES + 77, 44_100)])
+def test_a_file_becomes_mono_as_a_recording_does(
+    tmp_path: Path, n_frames: int, rate: int, subtype: str, channels: int
+) -> None:
+    path = tmp_path / "take.wav"
+    noise = np.random.default_rng(0).uniform(-0.9, 0.9, (n_frames, channels))
+    soundfile.write(path, noise, rate, subtype=subtype)
+    file = apply_gain(open_audio(path), -3.0)
+    ours, theirs = to_mono(file, 16_000), to_mono(to_recording(file), 16_000)
+    np.testing.assert_array_equal(ours.samples, theirs.samples)
+    assert (ours.sample_rate, ours.samples.ndim) == (16_000, 1)
+    held = read_once(file)
+    np.testing.assert_array_equal(to_recording(held).samples, to_recording(file).samples)
+    path.unlink()
+    np.testing.assert_array_equal(to_mono(held, 16_000).samples, ours.samples)
 
 
 def test_channels_are_mixed_to_their_mean() -> None:
