@@ -157,7 +157,7 @@ def _by_environment(name: str, annotation: Any) -> Callable[[Callable[..., int]]
         @functools.wraps(command)
         def run(**values: Any) -> int:  # noqa: ANN401 - whatever the command has
             given, before = values.pop(name), os.environ.pop(variable, None)
-            if given:
+            if given is not None and given is not False:
                 os.environ[variable] = str(given)
             try:
                 return command(**values)

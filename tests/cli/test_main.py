@@ -164,6 +164,12 @@ def test_ctrl_c_while_it_waits() -> None:
         assert process.stdout.read() + process.stderr.read() == b""
 
 
+@pytest.mark.parametrize("hours", ["0", "-1", "nan"])
+def test_a_limit_of_nothing_is_refused(speechcmp: Command, reference: Path, hours: str) -> None:
+    done = speechcmp("split", reference, "--max-duration", hours)
+    assert (done.code, "--max-duration: " in done.err) == (2, True)
+
+
 def test_json_has_no_nan(speechcmp: Command, tmp_path: Path) -> None:
     samples = np.zeros(48_000)
     samples[16_000:32_000] = 0.1 * np.sin(np.arange(16_000) / 5)
