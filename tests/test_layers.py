@@ -11,12 +11,13 @@ import pytest
 
 import speechcmp
 
-LAYERS = (
-    "files runs < tables < audio dtw parallel < features fingerprint < scoring < comparison < batch < calibration < cli"
-)
+LAYERS = """
+checks files runs < tables < audio dtw parallel < features fingerprint < scoring < comparison
+< batch < calibration < cli
+"""
 
 PACKAGE = Path(speechcmp.__file__).parent
-FLOORS = {room: floor for floor, rooms in enumerate(LAYERS.split(" < ")) for room in rooms.split()}
+FLOORS = {room: floor for floor, rooms in enumerate(LAYERS.split("<")) for room in rooms.split()}
 LIGHT = ("librosa", "numba", "scipy.signal", "pydub", "pymysql", "fastdtw", "matplotlib")
 NAMES: list[str] = vars(speechcmp)["__all__"]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or not path.stem.startswith("__"))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from speechcmp.audio.damage import flac_lengths, ogg_lost_s
 from speechcmp.audio.truncation import endless_data, missing_part
+from speechcmp.checks import checked
 from speechcmp.errors import AudioError, DependencyError, ParameterError
 from speechcmp.files import irregular
 
@@ -157,6 +158,7 @@ def one_line(source: Any) -> str:  # noqa: ANN401 - an AudioFile or a Recording
     return f"{kind}({source.name!r}, {source.duration_s:.2f} s, {source.sample_rate} Hz, {channels})"
 
 
+@checked
 def open_audio(path: AudioPath, *, name: str | None = None) -> AudioFile:
     """Open a recording without reading it whole.
 

@@ -7,6 +7,8 @@ Labels"; SubRip; W3C WebVTT.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from speechcmp.checks import checked
+
 
 class Label(NamedTuple):
     """A stretch of a recording and what to call it.
@@ -30,6 +32,7 @@ class Label(NamedTuple):
     text: str
 
 
+@checked
 def to_textgrid(labels: Sequence[Label], duration_s: float, *, tier: str = "chunks") -> str:
     """Write a Praat TextGrid, in the long text format, with one interval tier that covers the recording.
 
@@ -101,6 +104,7 @@ def _praat_string(text: str) -> str:
     return f'"{doubled}"'
 
 
+@checked
 def to_audacity(labels: Sequence[Label]) -> str:
     r"""Write an Audacity label track: a line a label, with start, end and text separated by tabs.
 
@@ -127,6 +131,7 @@ def to_audacity(labels: Sequence[Label]) -> str:
     return "".join(f"{label.start_s:.6f}\t{label.end_s:.6f}\t{label.text}\n" for label in labels)
 
 
+@checked
 def to_srt(labels: Sequence[Label]) -> str:
     """Write SubRip subtitles.
 
@@ -155,6 +160,7 @@ def to_srt(labels: Sequence[Label]) -> str:
     return "\n".join(blocks)
 
 
+@checked
 def to_vtt(labels: Sequence[Label]) -> str:
     """Write WebVTT subtitles.
 

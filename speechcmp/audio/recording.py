@@ -27,6 +27,7 @@ from speechcmp.audio.decode import (
     one_line,
     open_audio,
 )
+from speechcmp.checks import check_fields, check_type, checked
 from speechcmp.errors import AudioError, ParameterError
 from speechcmp.files import irregular, written_whole
 
@@ -129,6 +130,7 @@ class Recording:
     lost_s: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.samples.ndim not in {1, 2} or not self.samples.size:
             raise ParameterError(
                 f"{self.name}: samples must be (n,) or (n, channels), given shape {self.samples.shape}"
@@ -174,6 +176,7 @@ class Recording:
         >>> speechcmp.Recording.from_array(np.array([0, 16384, -32768], np.int16), 16_000).samples.tolist()
         [0.0, 0.5, -1.0]
         """
+        check_type("name", name, str)
         array = _checked_array(samples, name)
         if array.dtype.kind == "f":
             floats, width = array.astype(np.float32), 4
@@ -214,6 +217,7 @@ class Recording:
         >>> speechcmp.Recording.from_pydub(segment[:500], name="silence")  # a segment counts in ms
         Recording('silence', 0.50 s, 16000 Hz, mono)
         """
+        check_type("name", name, str)
         if not all(hasattr(segment, field) for field in ("raw_data", "sample_width", "frame_rate", "channels")):
             kind = type(segment).__name__
             raise ParameterError(f"{name}: must be a pydub.AudioSegment, given {kind}; use Recording.from_array")
@@ -404,6 +408,7 @@ class Level(NamedTuple):
     n_cut_off: int = 0
 
 
+@checked
 def load_recording(
     path: AudioPath, *, sample_rate: int | None = None, mono: bool = True, name: str | None = None
 ) -> Recording:
@@ -537,6 +542,7 @@ def _to_db(ratio: float) -> float:
     return 20 * math.log(ratio, 10) if ratio > 0 else -math.inf  # noqa: FURB163 - log10 has another last bit than pydub
 
 
+@checked
 def normalize(source: Source, *, target_dbfs: float = -20.0) -> Source:
     """Bring a recording to one loudness.
 

@@ -24,6 +24,7 @@ from speechcmp.audio.recording import (
     silent_error,
 )
 from speechcmp.audio.vad import FoundSpeech, find_speech, noise_floor
+from speechcmp.checks import check_fields, checked
 from speechcmp.errors import ParameterError
 
 Range = tuple[int, int]
@@ -83,6 +84,7 @@ class SplitParams:
     target_dbfs: float | None = -20.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.target_dbfs is not None and not -100 <= self.target_dbfs <= 0:
             raise ParameterError(f"target_dbfs: {self.target_dbfs} is not possible; give a level from -100 to 0")
         threshold = self.silence_thresh_dbfs
@@ -174,6 +176,7 @@ class Split(Generic[Source]):
         return f"<Split of {self.source.name!r}: {len(self.chunks)} chunks, {levels}>"
 
 
+@checked
 def split_at_silence(
     source: PcmSource,
     *,
@@ -225,6 +228,7 @@ def split_at_silence(
     return list(_chunks(source, _find_speech(source, params), params))
 
 
+@checked
 def split_recording(source: Source, params: SplitParams | None = None) -> Split[Source]:
     """Bring a recording to one loudness and cut it at its pauses.
 

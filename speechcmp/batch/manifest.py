@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from speechcmp.audio.url import is_url, to_path
+from speechcmp.checks import check_type, checked, shown_value
 from speechcmp.errors import ParameterError
 from speechcmp.tables import Cells, Rows, import_parquet, read_csv, read_jsonl, read_parquet, snapshot, without_nan
 
@@ -126,6 +127,7 @@ class Manifest:
         return Checked(n_rows, tuple(carried))
 
 
+@checked
 def open_manifest(path: str | os.PathLike[str]) -> Manifest:
     r"""Open a manifest: columns ``reference`` and ``take``, maybe ``id``, and any others.
 
@@ -207,6 +209,7 @@ def manifest_of(pairs: Iterable[Pair]) -> Manifest:
     """
     if isinstance(pairs, str | os.PathLike):
         raise ParameterError(f"pairs: {os.fspath(pairs)!r:.60} is one path; open_manifest reads a manifest from a file")
+    check_type("pairs", pairs, Iterable[object])
     named = [_words_of(f"pairs: pair {number}", pair) for number, pair in enumerate(pairs, start=1)]
     folder = Path.cwd()
     return Manifest(
@@ -221,7 +224,7 @@ def _words_of(where: str, pair: Pair) -> dict[str, Any]:
     elif isinstance(pair, tuple | list) and len(pair) == len(SIDES):
         words = dict(zip(SIDES, pair, strict=True))
     else:
-        raise ParameterError(f"{where}: is {pair!r:.60}; give (reference, take), or a mapping with these keys")
+        raise ParameterError(f"{where}: is {shown_value(pair)}; give (reference, take), or a mapping with these keys")
     if not all(isinstance(name, str) for name in words):
         raise ParameterError(f"{where}: keys must be text, given {list(words)!r:.60}; rename them")
     words = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in words.items()}

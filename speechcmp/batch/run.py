@@ -28,6 +28,7 @@ from speechcmp.batch.manifest import Manifest, Pair, Row, manifest_of
 from speechcmp.batch.result_file import ResultFile, open_results
 from speechcmp.batch.schedule import run_rows
 from speechcmp.batch.worker import Failure, Scored, key_rows, record_of, score_rows
+from speechcmp.checks import checked
 from speechcmp.comparison.compare import CompareParams
 from speechcmp.comparison.serialize import OVERALL_FIELDS
 from speechcmp.errors import ParameterError
@@ -215,6 +216,7 @@ class Batch:
         return record_of(row, values)
 
 
+@functools.partial(checked, but={"pairs"})
 def compare_pairs(
     pairs: Manifest | Iterable[Pair],
     *,

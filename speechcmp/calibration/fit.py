@@ -23,6 +23,7 @@ from speechcmp.calibration.evaluate import (
     bootstrap,
     separation,
 )
+from speechcmp.checks import check_fields, checked
 from speechcmp.errors import ParameterError
 from speechcmp.scoring.model import (
     LEAST_RELATIVE,
@@ -47,6 +48,7 @@ _MAPPING = ("sound", "timing", "pauses")
 _SHARPNESS = 2.5  # takes that are half verified are few, and their scores mislead
 REFUSED_SHARE = 0.95
 _BASE_WEIGHT = 20.0  # ratings
+_MOST_WEIGHT = 1e12  # more would leave nothing to fit
 _MARGIN = 0.1  # of the share that may pass: the next recordings differ
 _OPEN = TextVerifier(100.0, 0.0, 0.0)
 _OFFSETS = (-100.0, 100.0)
@@ -87,6 +89,7 @@ class Examples:
     ratings: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if len(self.takes) != len(self.speakers) or len(self.ratings) not in {0, len(self.takes)}:
             raise ParameterError(
                 f"{len(self.takes)} takes, {len(self.ratings)} ratings, {len(self.speakers)} speakers: "
@@ -160,6 +163,7 @@ class Calibrated(NamedTuple):
     verifier: VerificationFit | None
 
 
+@checked
 def calibrate(
     rated: Examples,
     *,
@@ -213,9 +217,9 @@ def calibrate(
     >>> fitted.model.fitted["n_speakers"], fitted.verifier
     (5, None)
     """
-    if not (0 < refused_share < 1 and 0 <= base_weight < math.inf):
+    if not (0 < refused_share < 1 and 0 <= base_weight <= _MOST_WEIGHT):
         raise ParameterError(
-            f"refused_share {refused_share:g}, base_weight {base_weight:g}: give 0 to 1, and 0 or more"
+            f"refused_share {refused_share:g}, base_weight {base_weight:g}: give 0 to 1, and 0 to {_MOST_WEIGHT:g}"
         )
     base, sets = base or load_model(), (rated, good or Examples(), wrong or Examples())
     _check(*sets)

@@ -17,6 +17,7 @@ from speechcmp.audio.decode import AudioFile, read_once
 from speechcmp.audio.recording import AnySource, Recording, to_mono, to_recording
 from speechcmp.audio.split import Split, SplitParams, split_recording
 from speechcmp.audio.vad import speech_frames
+from speechcmp.checks import check_fields, checked
 from speechcmp.comparison.align import Alignment, AlignParams, ChunkMatch, FrameRange, Speech, Track, align_speech
 from speechcmp.comparison.mismatch import find_mismatches, local_costs
 from speechcmp.comparison.result import ChunkPair, Comparison, Copy, DistanceMatrix, Side, Span
@@ -79,6 +80,7 @@ class CompareParams:
     model: ScoreModel | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         choices = {"by": ("time", "index"), "dtw": ("exact", "fastdtw"), "details": ("scores", "all", "pitch")}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -142,6 +144,7 @@ class Prepared:
         return f"<Prepared {recording}, by recipe {self.recipe.name!r}: {len(self.chunks)} chunks>"
 
 
+@checked
 def compare(
     reference: AnySource,
     take: AnySource,
@@ -188,6 +191,7 @@ def compare(
     return compare_prepared(*sides, params=params, flag_copies=flag_copies)
 
 
+@checked
 def prepare(recording: AnySource, params: CompareParams) -> Prepared:
     """Bring a recording to one loudness, split it, and extract its features.
 
@@ -251,16 +255,14 @@ def prepare(recording: AnySource, params: CompareParams) -> Prepared:
     )
 
 
-def _check_samples(recording: object) -> None:
+def _check_samples(recording: Recording | AudioFile) -> None:
     if isinstance(recording, AudioFile):
         return  # checked as they are read
-    if not isinstance(recording, Recording):
-        kind = type(recording).__name__
-        raise ParameterError(f"{recording!s:.60}: must be a Recording, given {kind}; load_recording(path) reads one")
     if not np.isfinite(recording.samples.sum(dtype=np.float64)):
         raise ParameterError(f"{recording.name}: some samples are not finite (NaN or infinite); cut or mend them first")
 
 
+@checked
 def compare_prepared(
     reference: Prepared, take: Prepared, *, params: CompareParams, flag_copies: bool = False
 ) -> Comparison:
@@ -358,6 +360,7 @@ def _by_index(reference: Prepared, take: Prepared) -> Alignment:
     return Alignment(tuple(matches), tuple(theirs[len(ours) :]), ())
 
 
+@checked
 def distance_matrix(reference: Recording, take: Recording, *, params: CompareParams | None = None) -> DistanceMatrix:
     """Measure every chunk of the reference against every chunk of the take.
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from speechcmp.audio.recording import Recording
+from speechcmp.checks import checked
 from speechcmp.comparison.compare import CompareParams, Prepared, compare_prepared, prepare
 from speechcmp.comparison.result import Comparison, Spread
 from speechcmp.errors import ParameterError
@@ -22,6 +23,7 @@ from speechcmp.scoring.model import REFUSED
 ReferenceScores = tuple[tuple[float | None, ...], ...]
 
 
+@checked
 def compare_among(
     references: Sequence[Recording | Prepared],
     take: Recording | Prepared,
@@ -89,6 +91,7 @@ def compare_among(
     return replace(result, spread=spread, warnings=(*result.warnings, *strangers))
 
 
+@checked
 def place_in_spread(
     references: Sequence[Recording | Prepared],
     take: Recording | Prepared,
@@ -133,6 +136,7 @@ def place_in_spread(
     return spread
 
 
+@checked
 def score_references(
     references: Sequence[Recording | Prepared], *, params: CompareParams | None = None
 ) -> ReferenceScores:

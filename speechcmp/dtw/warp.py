@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from speechcmp.checks import checked
 from speechcmp.dtw import _dtw_numpy
 from speechcmp.dtw.kernel import Kernel, Packed, Recordings, current_kernel, pack, pack_all
 from speechcmp.errors import ParameterError
@@ -72,6 +73,7 @@ class WarpingPath:
         )
 
 
+@checked
 def dtw_distance(
     reference: ArrayLike,
     take: ArrayLike,
@@ -139,6 +141,7 @@ def dtw_distance(
     return float(_scale(metric) * total / (first.n_frames + end + 1))
 
 
+@checked
 def dtw_path(
     reference: ArrayLike,
     take: ArrayLike,
@@ -188,6 +191,7 @@ def dtw_path(
     return WarpingPath(steps, total, total / (first.n_frames + used))
 
 
+@checked
 def dtw_distances(
     references: Sequence[ArrayLike],
     takes: Sequence[ArrayLike],

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from speechcmp.checks import check_fields, checked
 from speechcmp.errors import ParameterError
 
 Features = NDArray[np.float32]
@@ -71,6 +72,7 @@ class MfccParams:
     pre_emphasis: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         window = self.n_fft if self.win_length is None else self.win_length
         if min(self.n_mfcc, self.n_fft, self.hop_length, self.n_mels) < 1 or not 1 <= window <= self.n_fft:
             raise ParameterError(f"{self}: counts must be positive, and win_length at most n_fft")
@@ -105,6 +107,7 @@ def frame_levels(samples: NDArray[np.floating], hop_length: int) -> NDArray[np.f
     return levels
 
 
+@checked
 def mfcc(samples: NDArray[np.floating], sample_rate: int, *, params: MfccParams | None = None) -> Features:
     """Compute mel-frequency cepstral coefficients.
 
@@ -128,8 +131,8 @@ def mfcc(samples: NDArray[np.floating], sample_rate: int, *, params: MfccParams 
     Raises
     ------
     ParameterError
-        `samples` is not one-dimensional, is empty, or too short for a frame without centering; or fmax is
-        above half the sample rate.
+        `samples` has whole numbers, is not one-dimensional, is empty, or too short for a frame without centering;
+        or fmax is above half the sample rate.
 
     References
     ----------
@@ -144,6 +147,11 @@ def mfcc(samples: NDArray[np.floating], sample_rate: int, *, params: MfccParams 
     (101, 13)
     """
     params = params or MfccParams()
+    if samples.dtype.kind != "f" or not sample_rate > 0:
+        raise ParameterError(
+            f"samples, sample_rate: must be floats, and Hz above 0, given {samples.dtype} and {sample_rate}; "
+            "Recording.from_array converts whole numbers"
+        )
     (bands,) = log_mel_bands(samples, sample_rate, [params])
     cepstra: Features = bands @ cepstral_basis(params)
     return cepstra

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from speechcmp.audio.recording import AnySource, to_mono
 from speechcmp.audio.vad import speech_frames
+from speechcmp.checks import check_fields, checked
 from speechcmp.dtw.warp import METRICS
 from speechcmp.errors import ParameterError
 from speechcmp.features.mfcc import (
@@ -78,6 +79,7 @@ class Recipe:
     pauses: bool = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.metric not in METRICS:
             raise ParameterError(f"metric: {self.metric!r} is unknown; choose one of {', '.join(METRICS)}")
         if not self.mfcc.center:
@@ -114,6 +116,7 @@ RECIPES = MappingProxyType(
 )
 
 
+@checked
 def find_recipe(recipe: str | Recipe) -> Recipe:
     """Return a recipe by its name; one of your own as it is.
 
@@ -145,6 +148,7 @@ def find_recipe(recipe: str | Recipe) -> Recipe:
     return RECIPES[recipe]
 
 
+@checked
 def extract_features(recording: AnySource, recipe: Recipe) -> Features:
     """Turn a recording into features as a recipe says.
 

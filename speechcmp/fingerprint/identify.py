@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.audio.recording import AnySource, Recording, mix_down, to_mono
+from speechcmp.checks import checked
 from speechcmp.errors import ParameterMismatchError
 from speechcmp.fingerprint.landmarks import landmarks, query_landmarks
 from speechcmp.fingerprint.peaks import PRESETS, SPEECH, FingerprintParams
@@ -45,6 +46,7 @@ class Identified:
     matches: tuple[tuple[Match, str], ...]
 
 
+@checked
 def identify(
     clip: Recording,
     store: Store,
@@ -126,6 +128,7 @@ def identify(
     return Identified(len(query.hashes), tuple(named))
 
 
+@checked
 def find_copy(original: AnySource, copy: AnySource, *, params: FingerprintParams = SPEECH) -> Match | None:
     """Tell whether one recording is, in part or whole, a copy of another: no two takes of a text are.
 

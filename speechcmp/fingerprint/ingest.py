@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechcmp.audio.decode import AudioFile, open_audio, unreadable_error
+from speechcmp.checks import checked
 from speechcmp.errors import AudioError, ParameterError, SpeechcmpError
 from speechcmp.fingerprint.landmarks import landmarks
 from speechcmp.fingerprint.peaks import SPEECH, FingerprintParams
@@ -130,6 +131,7 @@ def _mono_blocks(file: AudioFile) -> Iterator[NDArray[np.float32]]:
         yield samples[:, 0] if file.channels == 1 else samples.mean(axis=1, dtype=np.float32)
 
 
+@checked
 def ingest(
     paths: Iterable[str | Path],
     store: Store,

@@ -19,6 +19,7 @@ import soxr
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from speechcmp.checks import check_fields
 from speechcmp.errors import ParameterError
 
 FloatArray = NDArray[np.floating[Any]]
@@ -103,6 +104,7 @@ class FingerprintParams:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.window < 2 or self.window % 2 or not 0 < self.hop <= self.window:
             raise ParameterError(
                 f"window, hop: not an even window of at least its hop, given {self.window}, {self.hop}; "

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from speechcmp.audio.recording import Recording, mix_down, resample
 from speechcmp.audio.vad import loud_frames
+from speechcmp.checks import check_fields
 from speechcmp.dtw.kernel import unit_vectors
 from speechcmp.dtw.warp import dtw_pair_distances
 from speechcmp.errors import ParameterError
@@ -22,6 +23,7 @@ from speechcmp.features.mfcc import Features, MfccParams, cosine_basis, log_mel_
 SAMPLE_RATE = 16_000
 HOP_S = 0.01
 N_BANDS = 40
+LARGEST_MEASURE = 1e100  # farther ones would make scores of no number
 SCORE_BANDS = MfccParams(n_fft=512, win_length=400, hop_length=160, n_mels=N_BANDS)
 
 _CLICK_FRAMES = 14  # shorter at an end, the reach included, is no word
@@ -74,9 +76,12 @@ class Measures:
     pause: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         values = self.distance, self.relative, self.tempo, self.pause
-        if not all(math.isfinite(value) and value >= 0 for value in values) or self.tempo == 0:
-            raise ParameterError(f"measures must be finite and not negative, tempo above 0, given {self}")
+        if not all(0 <= value <= LARGEST_MEASURE for value in values) or self.tempo < 1 / LARGEST_MEASURE:
+            raise ParameterError(
+                f"measures must be finite and not negative, tempo above 0, given {self}; measure again"
+            )
 
 
 def measure_bands(recording: Recording) -> Features:

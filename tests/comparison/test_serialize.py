@@ -91,7 +91,7 @@ def test_values_that_lack_something_are_refused(change: Any, reason: str) -> Non
 
 def test_what_is_compared_must_be_recordings_of_numbers() -> None:
     reference = recording(SPANS_S, 7.5)
-    with pytest.raises(ParameterError, match=r"ref\.wav: must be a Recording, given str; load_recording"):
+    with pytest.raises(ParameterError, match=r"reference: 'ref\.wav' is of type str; give a Recording of load_rec"):
         compare("ref.wav", reference)  # type: ignore[arg-type]
     for bad in (np.nan, np.inf):
         samples = reference.samples.copy()

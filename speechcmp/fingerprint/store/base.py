@@ -3,7 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from speechcmp.checks import check_fields
 from speechcmp.errors import ParameterError
 from speechcmp.fingerprint.voting import Hits
 
@@ -61,7 +62,14 @@ class Preset:
         -------
         Preset
             Under their name.
+
+        Raises
+        ------
+        ParameterError
+            They are no dataclass with a name.
         """
+        if not is_dataclass(params) or not hasattr(params, "name"):
+            raise ParameterError(f"params: {type(params).__name__} has no name and fields; give FingerprintParams")
         fields = {name: value for name, value in asdict(params).items() if not name.startswith("query_")}
         return cls(str(fields["name"]), json.dumps(fields, sort_keys=True))
 
@@ -116,6 +124,7 @@ class NewRecording:
     state: State = "whole"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         checked_hashes(self.hashes)
         if self.offsets.shape != self.hashes.shape[:1] or self.offsets.dtype.kind not in "ui":
             raise ParameterError(

@@ -282,7 +282,10 @@ class MysqlStore(SqlStore):
         return kind(f"{self.label}: the server says: {said}; {_CURES.get(code, 'ask who looks after it')}")
 
     def lost(self, waited_s: float) -> StoreUnavailableError:
-        return StoreUnavailableError(f"{self.label}: lost or busy, not back after {waited_s:.0f} s; run it again later")
+        return StoreUnavailableError(
+            f"{self.label}: lost or busy, not back after {waited_s:.0f} s; run it again later, or have "
+            "max_allowed_packet raised if it is lost whenever much is written"
+        )
 
     def compact(self) -> None:
         def work(session: Session) -> None:

@@ -1,9 +1,11 @@
 """From a database URL to the store behind it."""
 
+from speechcmp.checks import checked
 from speechcmp.errors import ParameterError
 from speechcmp.fingerprint.store.base import Store
 
 
+@checked
 def open_store(url: str) -> Store:
     """Open a library of fingerprints.
 
