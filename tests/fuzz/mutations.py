@@ -166,5 +166,5 @@ TEXT: list[Mutation] = [token, token, types, types, types, lines, flip, cut, rem
 def mutate(data: bytes, rng: random.Random, mutations: list[Mutation]) -> bytes:
     """Apply one mutation, or some."""
     for _ in range(rng.choice([1, 1, 2, 3])):
-        data = rng.choice(mutations)(data, rng) or b"\n"
+        data = (rng.choice(mutations)(data, rng) or b"\n").ljust(4, b"\n")  # something for the next one to spoil
     return data
