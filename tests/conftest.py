@@ -17,8 +17,10 @@ from speechcmp.cli.main import run
 settings.register_profile("project", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("project")
 
-# Started in the background, a shell has us ignore Ctrl-C, and so would every command that the tests interrupt.
+# Started in the background, a shell has us ignore Ctrl-C, and nohup HUP; so would every command that the tests end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

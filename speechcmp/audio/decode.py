@@ -373,12 +373,9 @@ def _open_bytes(file: AudioFile) -> BinaryIO:
 
 def _open_sound(raw: BinaryIO) -> soundfile.SoundFile:
     """Hand libsndfile the descriptor of a real file: callbacks into Python would swallow Ctrl-C."""
-    head = raw.read(2)
-    raw.seek(0)
-    with _hushed(head == b"ID" or head[:1] == b"\xff"):  # as MP3 begins
+    with _hushed(True):  # a WAV file may hold MP3, too
         if isinstance(raw, io.BytesIO):
             return soundfile.SoundFile(raw)
-        os.lseek(raw.fileno(), 0, os.SEEK_SET)  # which going back in a buffer does not do
         return soundfile.SoundFile(for_libsndfile(raw), closefd=False)
 
 

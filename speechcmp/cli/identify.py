@@ -58,9 +58,13 @@ def identify(
 
 def _identify_one(name: str, store: "Store", info: "LibraryInfo", *, every: bool) -> Answer:
     from speechcmp.audio.recording import load_recording
+    from speechcmp.audio.split import loss_warning
+    from speechcmp.cli.output import warn
     from speechcmp.fingerprint.identify import identify
 
     clip = load_recording(as_source(name), mono=True, name=as_label(name))
+    for warning in loss_warning(clip):
+        warn(f"{clip.name}: {warning}")
     start = time.perf_counter()
     found = identify(clip, store, every=every, info=info)
     return Answer(clip.name, clip.duration_s, found, 1000 * (time.perf_counter() - start))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_MARKUP = re.compile(r"(\\*)(?:(\[[a-z#/@][^[]*?\])|(\[)|(?<=\\)$)")
 PLAIN_WIDTH = 100  # of a table that goes to a file
 
 
@@ -31,10 +32,20 @@ def console(*, stderr: bool = False) -> "Console":
 
 
 def shown(text: object) -> str:
-    """Make a text safe to show: control characters as escapes, markup switched off."""
-    from rich.markup import escape
+    """Make a text safe to show: control characters as escapes, markup switched off.
 
-    return escape("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)))
+    rich takes a backslash before what looks like a tag for an escape, two for one of them, and one before any other
+    bracket for nothing; its own `escape` knows the first of these.
+    """
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    return _MARKUP.sub(_unmarked, plain)
+
+
+def _unmarked(found: re.Match[str]) -> str:
+    slashes, tag, bracket = found.groups()
+    if tag:
+        return 2 * slashes + "\\" + tag
+    return slashes + "\\[" if bracket else 2 * slashes  # at the end, where a tag may follow
 
 
 def complain(message: str) -> None:

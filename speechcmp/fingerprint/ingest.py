@@ -116,6 +116,8 @@ def fingerprint_file(path: str, params: FingerprintParams, limit_s: float | None
         The file can't be read, or has nothing to be known by.
     """
     file = open_audio(path)
+    if file.lost_s:  # every position behind the gap would be wrong
+        raise AudioError(f"{file.name}: damaged ({file.lost_s:.1f} s could not be decoded); copy or record it again")
     found = landmarks(_mono_blocks(file), file.sample_rate, params=params, limit_s=limit_s)
     if not len(found):
         raise AudioError(f"{file.name}: no landmarks (silent, or shorter than a window); nothing to store")

@@ -88,7 +88,7 @@ def cut(data: bytes, rng: random.Random) -> bytes:
 
 def remove(data: bytes, rng: random.Random) -> bytes:
     start = rng.randrange(len(data))
-    return data[:start] + data[start + rng.randrange(1, 1 + len(data) // 4) :]
+    return data[:start] + data[start + rng.randrange(1, 2 + len(data) // 4) :]
 
 
 def double(data: bytes, rng: random.Random) -> bytes:

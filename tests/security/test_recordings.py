@@ -3,13 +3,16 @@
 import io
 import os
 import shutil
+import struct
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from commands import Command
 from signals import buzz
 
 from speechcmp.audio.damage import ogg_lost_s
@@ -165,6 +168,16 @@ def test_what_containers_promise_and_decoders_miss_is_said(tmp_path: Path, spoke
     assert lost_s is None or lost_s > 0.4
 
 
+@pytest.mark.parametrize("form", [1, 3, 0x55])
+def test_wav_headers_of_any_kind(form: int, capfd: pytest.CaptureFixture[str]) -> None:
+    numbers = product((0, 1, 65_535), (0, 8_000, 0xFFFFFFFF), (0, 64, 128, 65_535), (2,))
+    for channels, rate, bits, align in numbers:
+        head = struct.pack("<HHIIHH", form, channels, rate, rate * align & 0xFFFFFFFF, align, bits) + bytes(24)
+        body = b"WAVEfmt " + struct.pack("<I", len(head)) + head + b"data" + struct.pack("<I", 4_000)
+        opened(b"RIFF" + struct.pack("<I", len(body) + 4_000) + body + bytes(range(250)) * 16)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_least_bits_are_nothing_to_fall_over(tmp_path: Path) -> None:
     for rate, n in ((8_000, 1149), (16_000, 40), (48_000, 9_000)):
         samples = np.zeros(n, np.int16)
@@ -183,3 +196,17 @@ def test_decoders_do_not_talk_past_us(tmp_path: Path, spoken: Path, capfd: pytes
     assert capfd.readouterr() == ("", "")
     os.write(2, b"here again")
     assert capfd.readouterr().err == "here again"
+
+
+@needs_ffmpeg
+def test_every_command_says_what_is_lost(speechcmp: Command, tmp_path: Path, spoken: Path) -> None:
+    data = convert(spoken, tmp_path / "take.opus").read_bytes()
+    (tmp_path / "damaged.opus").write_bytes(flipped(data, len(data) // 2))
+    said = "damaged: 1.0 s could not be decoded"
+    assert said in speechcmp("split", "damaged.opus").err
+    assert said in " ".join(speechcmp("compare", "take.opus", "damaged.opus", "-f", "json").json["warnings"])
+    library = ("--db", "sqlite:///library.db")
+    assert speechcmp("index", "take.opus", *library).code == 0
+    assert said in speechcmp("identify", "damaged.opus", *library).err
+    refused = speechcmp("index", "damaged.opus", *library)
+    assert (refused.code, "damaged (1.0 s could not be decoded)" in refused.err) == (1, True)

@@ -57,7 +57,7 @@ def _distribution(name: str, values: dict[str, Any]) -> str:
 def _group_table(by: dict[str, Any]) -> Any:  # noqa: ANN401 - a rich table
     groups = by["groups"]
     with_score = any(group["score"] for group in groups)
-    columns = [(by["column"], "left"), ("rows", "right"), ("distance", "right"), ("spread", "right")]
+    columns = [(shown(by["column"]), "left"), ("rows", "right"), ("distance", "right"), ("spread", "right")]
     table = new_table(*columns, *([("score", "right"), ("spread", "right")] if with_score else []))
     for group in groups[:_SHOWN_ROWS]:
         cells = [shown(without_secrets(str(group["value"]))), f"{group['rows']:,}"]

@@ -283,8 +283,8 @@ class MysqlStore(SqlStore):
 
     def lost(self, waited_s: float) -> StoreUnavailableError:
         return StoreUnavailableError(
-            f"{self.label}: lost or busy, not back after {waited_s:.0f} s; run it again later, or have "
-            "max_allowed_packet raised if it is lost whenever much is written"
+            f"{self.label}: lost or busy, not back after {waited_s:.0f} s; run it again later, "
+            "or have max_allowed_packet raised"
         )
 
     def compact(self) -> None:
