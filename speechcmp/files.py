@@ -28,6 +28,8 @@ def irregular(path: Path) -> str | None:
         mode = path.stat().st_mode
     except FileNotFoundError:
         return None
+    except ValueError as error:  # a null, or half a character
+        raise OSError(None, "is no possible name", str(path)) from error
     if stat.S_ISREG(mode):
         return None
     return "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"

@@ -25,6 +25,7 @@ CheckHeader = Callable[[str, list[str]], None]
 _DELIMITERS = ",;\t"  # a spreadsheet separates by semicolons where the comma is the decimal point, Unicode text by tabs
 _PARQUET_ROWS = 1024
 _DEEPEST = 32  # of values in values; what takes results to workers and files does not go on for ever
+_TOO_DEEP = f"values in values, more than {_DEEPEST} deep"
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -205,21 +206,32 @@ def read_jsonl(table: Snapshot) -> Rows:
 
 def _object(where: str, text: str) -> dict[str, Any]:
     try:
-        cells = _JSON.decode(text.strip())
-    except RecursionError:
-        raise _too_deep(where) from None
+        cells = decode_json(text)
     except ValueError as error:
-        reason = "a number of thousands of digits" if "digits" in str(error) else str(error)
-        raise ParameterError(f"{where}: no JSON ({reason}); write one object a line") from error
+        raise ParameterError(f"{where}: {error}; write one flat object a line") from error
     if not isinstance(cells, dict):
         raise ParameterError(f"{where}: no object; write {{'reference': …, 'take': …}}")
-    if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(cells, _DEEPEST):
-        raise _too_deep(where)
     return cells
 
 
-def _too_deep(where: str) -> ParameterError:
-    return ParameterError(f"{where}: values in values, more than {_DEEPEST} deep; write a flat object")
+def decode_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Read a JSON value that can be written again.
+
+    Raises
+    ------
+    ValueError
+        It is none, or holds a number that JSON does not know, one of thousands of digits, or values more than 32 deep.
+    """
+    try:
+        value = _JSON.decode(text.strip())
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except ValueError as error:
+        reason = "a number of thousands of digits" if "digits" in str(error) else str(error)
+        raise ValueError(f"no JSON ({reason})") from error
+    if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(value, _DEEPEST):
+        raise ValueError(_TOO_DEEP)
+    return value
 
 
 def _is_deeper(value: object, n_levels: int) -> bool:

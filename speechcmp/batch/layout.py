@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from speechcmp.errors import SpeechcmpError
+from speechcmp.tables import decode_json
 
 Record = dict[str, Any]
 
@@ -66,8 +67,8 @@ def is_whole(record: Record) -> bool:
     """Tell whether a record has what is made of records: summaries, and records again."""
     chunks, overall, copy = record.get("chunks"), record.get("overall"), record.get("copy")
     return (
-        {"id", "reference", "take"} <= record.keys()
-        and isinstance(record.get(KEY), str)
+        "id" in record
+        and all(isinstance(record.get(name), str) for name in ("reference", "take", KEY))
         and isinstance(overall, dict)
         and all(_is_number(overall.get(name)) for name in ("distance", "score"))
         and isinstance(chunks, list)
@@ -90,7 +91,9 @@ def whole(record: Record) -> Record:
 
 
 def _is_number(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and abs(value) <= _LARGEST)  # not NaN, either
+    return value is None or (
+        not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= _LARGEST
+    )  # not NaN, either
 
 
 def free_name(path: Path) -> Path:
@@ -155,17 +158,10 @@ def nested(row: Mapping[str, Any], layout: Layout) -> Record:
     return {
         **{column: row[column] for column in (*LABELS, *layout.carried)},
         "overall": {column: _number(column, row[column]) for column in layout.overall},
-        "chunks": _chunks(row[CHUNKS]),
+        "chunks": decode_json(row[CHUNKS]),
         **({COPY: _copy(row)} if layout.copies else {}),
         KEY: row[KEY],
     }
-
-
-def _chunks(text: str) -> Any:  # noqa: ANN401 - whatever JSON holds
-    try:
-        return json.loads(text)
-    except RecursionError as error:  # values in values in values
-        raise ValueError(text[:40]) from error
 
 
 def _copy(row: Mapping[str, Any]) -> Record | None:

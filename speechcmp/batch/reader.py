@@ -1,6 +1,5 @@
 """Results as they lie there, read and not touched, also while a run still adds to them."""
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,7 @@ from speechcmp.batch.result_file import CsvLines
 from speechcmp.comparison.serialize import SCHEMA as COMPARISON_SCHEMA
 from speechcmp.errors import ParameterError
 from speechcmp.files import irregular
-from speechcmp.tables import import_parquet
+from speechcmp.tables import decode_json, import_parquet
 
 FAILURE_SCHEMA = "speechcmp.failure/1"
 _PARQUET_ROWS = 1024
@@ -120,8 +119,8 @@ def _checked(
 
 def _parsed(text: bytes) -> object:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return decode_json(text.decode("utf-8-sig"))
+    except ValueError:
         return None
 
 

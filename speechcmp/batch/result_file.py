@@ -35,6 +35,7 @@ from speechcmp.batch.lock import Lock
 from speechcmp.batch.parquet import ParquetFolder
 from speechcmp.errors import ParameterError, SpeechcmpError
 from speechcmp.files import irregular
+from speechcmp.tables import decode_json
 
 _JSON = {".jsonl", ".ndjson"}
 _SYNC_S = 5.0  # of work that a power failure may cost
@@ -185,10 +186,7 @@ class JsonLines:
     def decode(self, line: bytes) -> Record:
         if not line.startswith(self.begin):
             raise ValueError(line)
-        try:
-            record: Record = json.loads(line)
-        except RecursionError as error:
-            raise ValueError(line) from error
+        record: Record = decode_json(line.decode())
         if not isinstance(record.get("key"), str) or not {"overall", "chunks"} <= record.keys():
             raise ValueError(line)
         del record["schema"]

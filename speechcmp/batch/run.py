@@ -404,6 +404,6 @@ class _Index:
 
 def _hash(key: str) -> int:
     try:
-        return int(key[:16], 16) - (1 << 63)
+        return max(0, int(key[:16], 16)) - (1 << 63)  # a damaged key may have a sign
     except ValueError:
         return 0

@@ -47,6 +47,7 @@ _MAPPING = ("sound", "timing", "pauses")
 _SHARPNESS = 2.5  # takes that are half verified are few, and their scores mislead
 REFUSED_SHARE = 0.95
 _BASE_WEIGHT = 20.0  # ratings
+_MOST_WEIGHT = 1e12  # more would leave nothing to fit
 _MARGIN = 0.1  # of the share that may pass: the next recordings differ
 _OPEN = TextVerifier(100.0, 0.0, 0.0)
 _OFFSETS = (-100.0, 100.0)
@@ -213,9 +214,9 @@ def calibrate(
     >>> fitted.model.fitted["n_speakers"], fitted.verifier
     (5, None)
     """
-    if not (0 < refused_share < 1 and 0 <= base_weight < math.inf):
+    if not (0 < refused_share < 1 and 0 <= base_weight <= _MOST_WEIGHT):
         raise ParameterError(
-            f"refused_share {refused_share:g}, base_weight {base_weight:g}: give 0 to 1, and 0 or more"
+            f"refused_share {refused_share:g}, base_weight {base_weight:g}: give 0 to 1, and 0 to {_MOST_WEIGHT:g}"
         )
     base, sets = base or load_model(), (rated, good or Examples(), wrong or Examples())
     _check(*sets)

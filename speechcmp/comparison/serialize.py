@@ -1,6 +1,5 @@
 """A comparison as plain values, and back: the fields of every JSON object, line and table made from it."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from speechcmp.tables import finite
 SCHEMA = "speechcmp.compare/1"
 # Of a chunk, in a line of many; the last three are what the score can be worked out from again.
 _BRIEF = ("index", "status", "distance", "score", "reference", "pause_before_s", "measures")
+_LARGEST = 1e12  # no measure and no time is anywhere near
 _MEASURES = ("distance", "relative", "tempo", "pause")
 
 
@@ -233,8 +233,8 @@ def _field(values: Any, name: str, where: str = "") -> Any:  # noqa: ANN401 - an
 
 def _number(values: Any, name: str, where: str) -> float:  # noqa: ANN401 - any JSON value
     value = _field(values, name, where)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ParameterError(f"{where}.{name}: is {value!r}, no number; compare again")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
+        raise ParameterError(f"{where}.{name}: is {value!r:.40}, no number up to {_LARGEST:g}; compare again")
     return float(value)
 
 

@@ -22,6 +22,7 @@ from speechcmp.features.mfcc import Features, MfccParams, cosine_basis, log_mel_
 SAMPLE_RATE = 16_000
 HOP_S = 0.01
 N_BANDS = 40
+LARGEST_MEASURE = 1e100  # farther ones would make scores of no number
 SCORE_BANDS = MfccParams(n_fft=512, win_length=400, hop_length=160, n_mels=N_BANDS)
 
 _CLICK_FRAMES = 14  # shorter at an end, the reach included, is no word
@@ -75,8 +76,10 @@ class Measures:
 
     def __post_init__(self) -> None:
         values = self.distance, self.relative, self.tempo, self.pause
-        if not all(math.isfinite(value) and value >= 0 for value in values) or self.tempo == 0:
-            raise ParameterError(f"measures must be finite and not negative, tempo above 0, given {self}")
+        if not all(0 <= value <= LARGEST_MEASURE for value in values) or self.tempo < 1 / LARGEST_MEASURE:
+            raise ParameterError(
+                f"measures must be finite and not negative, tempo above 0, given {self}; measure again"
+            )
 
 
 def measure_bands(recording: Recording) -> Features:

@@ -18,6 +18,7 @@ import functools
 import json
 import math
 import operator
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
@@ -29,11 +30,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechcmp.errors import ParameterError
 from speechcmp.files import read_bounded
-from speechcmp.scoring.impostors import Measures
+from speechcmp.scoring.impostors import LARGEST_MEASURE, Measures
+from speechcmp.tables import decode_json
 
 SCHEMA = "speechcmp.score-model/1"
 REFUSED = 20.0  # below it a score says: another text
 LEAST_RELATIVE = 0.05  # of which the logarithm is taken
+_LARGEST = 1e6  # of a model's numbers: larger ones can't be meant, and points would be infinite
 _MOST_PAUSE = 0.5  # further pauses are no further from the reference
 
 
@@ -141,7 +144,7 @@ class TakeMeasures:
 
     def __post_init__(self) -> None:
         _check_durations(len(self.chunks), self.durations_s)
-        if not all(math.isfinite(x) and x >= 0 for x in (*self.pauses_s, self.extra_s)):
+        if not all(0 <= x <= LARGEST_MEASURE for x in (*self.pauses_s, self.extra_s)):
             raise ParameterError(
                 f"pauses_s {self.pauses_s} and extra_s {self.extra_s}: must be finite and not negative; give seconds"
             )
@@ -193,9 +196,12 @@ class Curve:
     slopes: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        usable = all(math.isfinite(x) and x >= 0 for x in (*self.knots, *self.slopes))
+        usable = all(0 <= x <= _LARGEST for x in (*self.knots, *self.slopes))
         if len(self.knots) != len(self.slopes) or not usable:
-            raise ParameterError(f"curve: needs as many slopes as knots, none negative, given {self}")
+            raise ParameterError(
+                f"curve: needs as many slopes as knots, none negative or above {_LARGEST:g}, given {self!s:.200}; "
+                "give such numbers"
+            )
 
     def basis(self, values: ArrayLike) -> NDArray[np.float64]:
         """Return how far each value lies above each knot.
@@ -248,8 +254,11 @@ class TextVerifier:
     relative: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.offset) and 0 <= self.distance < math.inf and 0 <= self.relative < math.inf):
-            raise ParameterError(f"gate: slopes must be finite and not negative, given {self}")
+        if not (abs(self.offset) <= _LARGEST and 0 <= self.distance <= _LARGEST and 0 <= self.relative <= _LARGEST):
+            raise ParameterError(
+                f"gate: slopes must be finite and not negative, and no number above {_LARGEST:g}, given {self!s:.200}; "
+                "give such numbers"
+            )
 
     def logit(self, measures: Measures) -> float:
         """Return the log odds that the text is the same.
@@ -311,9 +320,9 @@ class ScoreModel:
     name: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        low, high = self.error
-        if not (math.isfinite(low) and math.isfinite(high) and low <= 0 <= high):
-            raise ParameterError(f"error: must be two numbers around 0, given {self.error}")
+        low, high = self.error if len(self.error) == 2 else (math.nan, math.nan)
+        if not -_LARGEST <= low <= 0 <= high <= _LARGEST:
+            raise ParameterError(f"error: {self.error!s:.200} are not two numbers around 0; give a low and a high one")
 
     def to_json(self) -> str:
         """Write the model as `load_model` reads it.
@@ -328,12 +337,12 @@ class ScoreModel:
         return json.dumps(values, indent=1) + "\n"
 
 
-def load_model(path: Path | None = None) -> ScoreModel:
+def load_model(path: str | os.PathLike[str] | None = None) -> ScoreModel:
     """Read a model that `ScoreModel.to_json` wrote; the one that is shipped by default.
 
     Parameters
     ----------
-    path : Path, optional
+    path : path, optional
         The file of the model.
 
     Returns
@@ -357,7 +366,7 @@ def load_model(path: Path | None = None) -> ScoreModel:
     ...     speechcmp.load_model(Path(folder, "own.json")) == model
     True
     """
-    return _shipped_model() if path is None else _read_model(path)
+    return _shipped_model() if path is None else _read_model(Path(path))
 
 
 @functools.cache
@@ -367,7 +376,7 @@ def _shipped_model() -> ScoreModel:
 
 def _read_model(path: Path) -> ScoreModel:
     try:
-        return replace(_parse(read_bounded(path).decode(), str(path)), name=str(path))
+        return replace(_parse(read_bounded(path).decode("utf-8-sig"), str(path)), name=str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path}: can't be read ({_reason(error)}); speechcmp calibrate -o makes one") from error
 
@@ -378,18 +387,37 @@ def _reason(error: Exception) -> str:
 
 def _parse(text: str, name: str) -> ScoreModel:
     try:
-        data = json.loads(text)
-        if data.pop("schema") != SCHEMA:
+        data = decode_json(text)
+        if _member(data, "schema", str) != SCHEMA:
             raise ParameterError(f"schema is not {SCHEMA}")
-        curves = {key: Curve(tuple(data[key]["knots"]), tuple(data[key]["slopes"])) for key in _CURVES}
-        low, high = data["error"]
-        parts: dict[str, Any] = {**curves, "error": (low, high), "fitted": dict(data["fitted"])}
-        return ScoreModel(TextVerifier(**data["gate"]), **parts)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        reason = f"lacks {error}" if isinstance(error, KeyError) else error
-        raise ParameterError(f"{name}: no score model ({reason}); speechcmp calibrate -o makes one") from error
+        verifier = _numbers([_member(_member(data, "gate", dict), key, object) for key in _VERIFIER], "gate")
+        parts: dict[str, Any] = {name: _curve(_member(data, name, dict)) for name in _CURVES}
+        parts |= {"error": _numbers(_member(data, "error", list), "error"), "fitted": _member(data, "fitted", dict)}
+        return ScoreModel(TextVerifier(*verifier), **parts)
+    except ValueError as error:
+        raise ParameterError(f"{name}: no score model ({error}); speechcmp calibrate -o makes one") from error
 
 
+def _member(values: Any, key: str, kind: type) -> Any:  # noqa: ANN401 - any JSON value
+    if not isinstance(values, dict) or key not in values:
+        raise ParameterError(f"lacks {key!r}")
+    if not isinstance(values[key], kind):
+        raise ParameterError(f"{key} is of type {type(values[key]).__name__}, not {kind.__name__}")
+    return values[key]
+
+
+def _curve(values: Any) -> Curve:  # noqa: ANN401
+    return Curve(*(_numbers(_member(values, key, list), key) for key in ("knots", "slopes")))
+
+
+def _numbers(values: list[Any], name: str) -> tuple[float, ...]:
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ParameterError(f"{name} has {value!r:.40}, no number")
+    return tuple(values)
+
+
+_VERIFIER = ("offset", "distance", "relative")
 _CURVES = ("sound", "timing", "pauses", "extra")
 
 
@@ -489,7 +517,11 @@ def score_take(take: TakeMeasures, model: ScoreModel | None = None) -> Score:
 
 
 def _check_durations(n_chunks: int, durations_s: Sequence[float]) -> None:
-    if not n_chunks or n_chunks != len(durations_s) or not all(0 < x < math.inf for x in durations_s):
+    if (
+        not n_chunks
+        or n_chunks != len(durations_s)
+        or not all(1 / LARGEST_MEASURE <= x <= LARGEST_MEASURE for x in durations_s)
+    ):
         raise ParameterError(f"{n_chunks} chunks for durations {list(durations_s)[:9]}: give one each, above 0")
 
 

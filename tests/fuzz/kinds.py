@@ -3,19 +3,36 @@
 import json
 import random
 import shutil
+import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
-from fuzz.mutations import BINARY, TEXT, Mutation
+from fuzz.mutations import BINARY, TEXT, Mutation, token
 from signals import sentences
 
 from speechcmp.cli.main import run
+from speechcmp.fingerprint.store.sql import columns_of
 from speechcmp.scoring.model import load_model
 
+SQL_VALUES = [
+    *("NULL", "''", "'x'", "x''", "x'ff'", "CAST(x'ff' AS TEXT)", "zeroblob(20)", "zeroblob(100000)", "'[1, 2]'"),
+    *("0", "-1", "1.5", "9e999", "-9e999", "4294967296", "9223372036854775807", "'2024-13-01'", "char(27, 10, 55296)"),
+]
+SHAPES = [
+    *["SELECT 1"] * 5,
+    "CREATE TABLE t AS SELECT * FROM {table}; DROP TABLE {table}; ALTER TABLE t RENAME TO {table}",
+    "ALTER TABLE {table} RENAME COLUMN `{column}` TO x",
+    "ALTER TABLE {table} DROP COLUMN `{column}`",
+    "ALTER TABLE {table} RENAME TO x",
+    "CREATE VIEW v AS SELECT * FROM {table}",
+    "CREATE TRIGGER t AFTER DELETE ON {table} BEGIN DELETE FROM library; END",
+]
 SPOKEN = [(0.3, 1.2), (1.8, 2.6)]
 SOUNDFILE = {
     "wav": "PCM_16",
@@ -94,21 +111,31 @@ def manifests(folder: Path) -> dict[str, bytes]:
 
 
 def results(folder: Path) -> dict[str, bytes]:
+    """Make results of a batch, and some of more takes with their ratings, enough to fit a model to."""
     (folder / "good.csv").write_bytes(manifests(folder)["m.csv"])
     found = {}
     for name in ("r.jsonl", "r.csv"):
         assert run(["batch", str(folder / "good.csv"), "--out", str(folder / name), "--jobs", "1"]) == 0
         found[name] = (folder / name).read_bytes()
-    return found
+    record = json.loads(found["r.jsonl"].splitlines()[0])
+    lines = ["id,rating,speaker"]
+    with (folder / "many.jsonl").open("w") as file:
+        for k in range(24):
+            for chunk in record["chunks"]:
+                chunk["measures"] = {"distance": 0.1 + k / 100, "relative": 0.3 + k / 40, "tempo": 1.1, "pause": 0.1}
+            file.write(json.dumps({**record, "id": str(k), "speaker": f"s{k % 6}"}) + "\n")
+            lines.append(f"{k},{90 - 3 * k},s{k % 6}")
+    (folder / "ratings.csv").write_text("\n".join(lines))
+    return found | {"many.jsonl": (folder / "many.jsonl").read_bytes()}
 
 
 def ratings(folder: Path) -> dict[str, bytes]:
     results(folder)
-    lines = ["id,rating,speaker", *(f"{k},{10 * k},s{k}" for k in range(4))]
-    return {"ratings.csv": "\n".join(lines).encode()}
+    return {"ratings.csv": (folder / "ratings.csv").read_bytes()}
 
 
-def models(_: Path) -> dict[str, bytes]:
+def models(folder: Path) -> dict[str, bytes]:
+    (folder / "good.csv").write_bytes(manifests(folder)["m.csv"])
     return {"model.json": load_model().to_json().encode()}
 
 
@@ -124,6 +151,21 @@ def libraries(folder: Path) -> dict[str, bytes]:
     return {"library.db": path.read_bytes()}
 
 
+def rows(data: bytes, rng: random.Random) -> bytes:
+    """Put a value that is odd into a column of a library, and maybe another shape to its tables."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "x.db"
+        path.write_bytes(data)
+        with closing(sqlite3.connect(path, isolation_level=None)) as database, suppress(sqlite3.Error):
+            database.execute("PRAGMA journal_mode = DELETE")
+            table, columns = rng.choice(list(columns_of().items()))
+            column, value = rng.choice(columns), rng.choice(SQL_VALUES)
+            database.executescript(rng.choice(SHAPES).format(table=table, column=column))
+            some = rng.choice(["", "WHERE rowid = 1", "WHERE name = 'preset'", "WHERE `offset` % 3 = 0"])
+            database.execute(f"UPDATE OR REPLACE {table} SET `{column}` = {value} {some}")  # noqa: S608 - made here
+        return path.read_bytes()
+
+
 def _listen(name: str, rng: random.Random) -> list[str]:
     return rng.choice(
         [["split", name, "--format", "json"], ["split", name, "--out", "out"], ["compare", "ref.wav", name]]
@@ -137,7 +179,16 @@ def _work_on(name: str, rng: random.Random) -> list[str]:
 
 def _look_at(name: str, rng: random.Random) -> list[str]:
     resumed = ["batch", "good.csv", "--out", name, "--resume", "--jobs", "1"]
-    return rng.choice([["report", name], ["report", name, "--by", "speaker", "--format", "json"], resumed])
+    reports = [["report", name], ["report", name, "--by", "speaker", "--format", "json"]]
+    fits = [["calibrate", name, "ratings.csv"], ["calibrate", "many.jsonl", "--wrong", name]]
+    return rng.choice([*reports, *fits, resumed])
+
+
+def _score(name: str, rng: random.Random) -> list[str]:
+    whole = ["compare", "ref.wav", "take.wav", "--calibration", name]
+    return rng.choice(
+        [whole, [*whole, "--format", "json"], ["batch", "good.csv", "--jobs", "1", "--calibration", name]]
+    )
 
 
 def _ask(name: str, rng: random.Random) -> list[str]:
@@ -157,8 +208,8 @@ KINDS = {
     "recordings": Kind(recordings, BINARY, _listen),
     "manifests": Kind(manifests, TEXT, _work_on),
     "results": Kind(results, TEXT, _look_at),
-    "ratings": Kind(ratings, TEXT, lambda name, _: ["calibrate", "r.jsonl", name]),
-    "models": Kind(models, TEXT, lambda name, _: ["compare", "ref.wav", "take.wav", "--calibration", name]),
+    "ratings": Kind(ratings, TEXT, lambda name, _: ["calibrate", "many.jsonl", name]),
+    "models": Kind(models, TEXT, _score),
     "settings": Kind(settings, TEXT, lambda *_: ["compare", "ref.wav", "take.wav"]),
-    "libraries": Kind(libraries, [*BINARY, *TEXT], _ask),
+    "libraries": Kind(libraries, [*BINARY, token, *[rows] * len(BINARY)], _ask),
 }

@@ -1,8 +1,10 @@
 """What may happen to a file: bits that flip, pieces that are lost, doubled or swapped, and words that mean harm."""
 
+import json
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 Mutation = Callable[[bytes, random.Random], bytes]
 
@@ -45,6 +47,30 @@ TOKENS = [
     b"\\ud800",
     b"%s%n",
 ]
+
+VALUES = [
+    b"null",
+    b"true",
+    b"-1",
+    b"0",
+    b"1e-320",
+    b"1e308",
+    b"1e999",
+    b"NaN",
+    b"9223372036854775808",
+    b"9" * 400,
+    b"9" * 5_000,
+    b'""',
+    b'"x"',
+    b'"\\ud800"',
+    b'"a\\nb"',
+    b"[]",
+    b"{}",
+    b"[[[]]]",
+    b"[" * 40 + b"]" * 40,
+    b"[" * 3_000 + b"]" * 3_000,
+]
+_MARK = "@@@"
 
 
 def flip(data: bytes, rng: random.Random) -> bytes:
@@ -106,12 +132,39 @@ def lines(data: bytes, rng: random.Random) -> bytes:
     )
 
 
+def types(data: bytes, rng: random.Random) -> bytes:
+    """Put a value of another type, or of no measure, in the place of one in a line of JSON."""
+    found = data.splitlines()
+    at = rng.randrange(len(found)) if found else 0
+    try:
+        value = json.loads(found[at])
+        places = list(_places(value))
+        holder, key = rng.choice(places)
+    except (ValueError, LookupError, RecursionError):
+        try:  # one document over many lines
+            value, at, found = json.loads(data), 0, [data]
+            holder, key = rng.choice(list(_places(value)))
+        except (ValueError, LookupError, RecursionError):
+            return token(data, rng)
+    holder[key] = _MARK
+    found[at] = json.dumps(value).encode().replace(f'"{_MARK}"'.encode(), rng.choice(VALUES))
+    return b"\n".join(found) + b"\n"
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield whatever holds a value, and under which key or number."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield value, key
+        yield from _places(item)
+
+
 BINARY: list[Mutation] = [flip, flip, cut, remove, double, number, number]
-TEXT: list[Mutation] = [token, token, token, lines, flip, cut, remove, double]
+TEXT: list[Mutation] = [token, token, types, types, types, lines, flip, cut, remove, double]
 
 
 def mutate(data: bytes, rng: random.Random, mutations: list[Mutation]) -> bytes:
     """Apply one mutation, or some."""
     for _ in range(rng.choice([1, 1, 2, 3])):
-        data = rng.choice(mutations)(data, rng) or b"\n"
+        data = (rng.choice(mutations)(data, rng) or b"\n").ljust(4, b"\n")  # something for the next one to spoil
     return data

@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import re
 import shutil
 import signal
 import tempfile
@@ -68,14 +69,20 @@ def _trouble(command: list[str], folder: Path, spoilt: str) -> str | None:
     except BaseException as error:  # noqa: BLE001 - whatever comes is a fault
         return f"raised {type(error).__name__}: {error}"
     changed = [path.name for path, data in theirs.items() if not path.is_file() or path.read_bytes() != data]
-    return f"{changed[0]} was changed" if changed else _bad_words(code, _text(out), _text(err))
+    one = command[0] in {"report", "calibrate", "library"} or "--calibration" in command  # one input, one error
+    return f"{changed[0]} was changed" if changed else _bad_words(code, _text(out), _text(err), one=one)
 
 
-def _bad_words(code: int, printed: str, told: str) -> str | None:
+def _bad_words(code: int, printed: str, told: str, *, one: bool) -> str | None:
     if "--debug shows where" in told or "Traceback" in told:
         return f"a foreign exception: {told[-300:]}"
     if code not in CODES or (code == 1 and not told):
         return f"exit {code}: {told[-200:]}"
+    errors = [line for line in told.splitlines() if line.startswith("speechcmp: ") and "warning: " not in line]
+    if one and len(errors) > 1:
+        return f"{len(errors)} errors: {told[-300:]}"
+    if re.search(r"\.py:\d+: \w*Warning", told):
+        return f"a warning of Python's: {told[-300:]}"
     if CONTROLS & {*told, *printed}:
         return f"control characters: {[*(CONTROLS & {*told, *printed})]}"
     return None

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from speechcmp.errors import ParameterError
 from speechcmp.scoring.impostors import Measures
-from speechcmp.scoring.model import MISSING, TakeMeasures, combine, load_model, score
+from speechcmp.scoring.model import MISSING, Curve, TakeMeasures, combine, load_model, score, score_take
 
 finite = st.floats(0, 1.5)
 tempos = st.floats(0.2, 5)
@@ -114,6 +115,20 @@ def broken(**changes: Any) -> str:
         (broken(timing={"knots": [0.1], "slopes": []}), "as many slopes"),
         (broken(pauses={"knots": ["a"], "slopes": [1.0]}), "no score model"),
         (broken(error=[1.0, 2.0]), "around 0"),
+        (broken(error=[-1.0, 0.0, 1.0]), "not two numbers"),
+        (broken(error=None), "lacks 'error'"),
+        (broken(gate=[]), "gate is of type list, not dict"),
+        (broken(gate={"offset": 1.0}), "lacks 'distance'"),
+        (broken(gate={"offset": 1e300, "distance": 1.0, "relative": 1.0}), "no number above 1e"),
+        (broken(sound={"knots": [True], "slopes": [1.0]}), "knots has .*, no number"),
+        (broken(sound={"knots": [10**400], "slopes": [1.0]}), "none negative or above"),
+        (broken(sound={"knots": [0.1], "slopes": [1e300]}), "above 1e"),
+        (broken(sound="knots"), "sound is of type str, not dict"),
+        (broken(fitted=1).replace('"fitted": 1', '"fitted": {"x": NaN}'), "NaN is no number of JSON's"),
+        (broken(fitted=1).replace('"fitted": 1', '"fitted": {"x": 1e999}'), "1e999 is no number of JSON's"),
+        (broken(fitted=1).replace('"fitted": 1', f'"fitted": {"[" * 40}{"]" * 40}'), "more than 32 deep"),
+        (broken(fitted=1).replace('"fitted": 1', f'"fitted": {"9" * 5000}'), "thousands of digits"),
+        (broken(fitted="x" * (1 << 20)), "is larger than 1024 KiB"),
     ],
 )
 def test_files_that_are_no_model_are_refused(tmp_path: Path, text: str, reason: str) -> None:
@@ -122,6 +137,31 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path, text: str, reason: 
     with pytest.raises(ParameterError, match=reason) as caught:
         load_model(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_no_model(tmp_path: Path, kind: str) -> None:
+    path = Path("/dev/zero") if kind == "device" else tmp_path / "x"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    with pytest.raises(ParameterError, match=r"can't be read \(is a .*\); speechcmp calibrate -o makes one"):
+        load_model(path)
+
+
+def test_a_mark_of_the_encoding_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(load_model().to_json(), encoding="utf-8-sig")
+    assert load_model(str(tmp_path / "model.json")) == load_model()
+
+
+def test_extreme_numbers_make_no_score_of_no_number() -> None:
+    steep = Curve((0.0,), (1e6,))
+    model = replace(load_model(), sound=steep, timing=steep, pauses=steep, extra=steep)
+    for measures in (Measures(1e100, 1e100, 1e100, 1e100), Measures(0.0, 0.0, 1e-100, 0.0)):
+        take = TakeMeasures((measures, None), (1e100, 1e-100), (0.0, 1e100), 1e100)
+        assert 0 <= score_take(take, model).value <= 100
 
 
 def test_a_file_that_is_not_there_is_said() -> None:

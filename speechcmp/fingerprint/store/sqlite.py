@@ -192,9 +192,8 @@ class SqliteStore(SqlStore):
     def _is_there(self) -> bool:
         try:
             other, is_there = irregular(self._path), self._path.exists()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "an impossible name"
-            raise StoreError(f"{self.label}: can't be looked at ({reason}); name another file") from error
+        except OSError as error:
+            raise StoreError(f"{self.label}: can't be looked at ({error.strerror}); name another file") from error
         if other:
             raise StoreError(f"{self.label}: is {other}; give sqlite:///FILE")
         return is_there
