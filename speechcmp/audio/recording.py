@@ -27,14 +27,14 @@ from speechcmp.audio.decode import (
     one_line,
     open_audio,
 )
+from speechcmp.audio.origin import SOFTWARE, seal
 from speechcmp.errors import AudioError, ParameterError
-from speechcmp.files import irregular, written_whole
+from speechcmp.files import written_whole
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
 
 FULL_SCALE = 0.999
-SOFTWARE = "speechcmp"  # who wrote a file, as its header tells
 MAX_SAMPLES = 1_000_000_000  # 4 GB as float32
 MAX_PEAK = 8.0  # of floats given: gain may lift them over 1, but beyond this they were never divided
 
@@ -662,9 +662,11 @@ def save_pcm(path: Path, source: Recording | AudioFile, start: int = 0, stop: in
     try:
         # The descriptor, because libsndfile does not take every name that the system does, and would swallow Ctrl-C
         # in a stream's methods.
-        with written_whole(path) as raw, _writing(for_libsndfile(raw), source, options) as file:
-            for block in source.pcm_blocks(start, stop):
-                file.write(block << 8 if source.sample_width == 1 else block)
+        with written_whole(path) as raw:
+            with _writing(for_libsndfile(raw), source, options) as file:
+                for block in source.pcm_blocks(start, stop):
+                    file.write(block << 8 if source.sample_width == 1 else block)
+            seal(raw)
     except (soundfile.LibsndfileError, AssertionError, OSError) as error:  # Assertion: a short write
         raise AudioError(f"{path}: can't be written ({error}); check the folder and the space left") from error
 
@@ -673,14 +675,3 @@ def _writing(target: int | str, source: Recording | AudioFile, options: dict[str
     file = soundfile.SoundFile(target, "w", source.sample_rate, source.channels, closefd=False, **options)
     file.software = SOFTWARE
     return file
-
-
-def was_saved_here(path: Path) -> bool:
-    """Tell whether a recording was written by `save_pcm`, and by nobody else since."""
-    try:
-        if irregular(path):
-            return False
-        with soundfile.SoundFile(path) as file:
-            return bool(file.software.split(" ")[0] == SOFTWARE)
-    except (soundfile.LibsndfileError, OSError):
-        return False

@@ -11,6 +11,7 @@ import math
 import time
 import uuid
 from array import array
+from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from speechcmp.batch.manifest import Manifest, Row
 from speechcmp.batch.schedule import run_rows
 from speechcmp.batch.worker import Done, FileCache, read_recording
 from speechcmp.fingerprint.identify import find_copy
-from speechcmp.fingerprint.landmarks import Landmarks, landmarks
+from speechcmp.fingerprint.landmarks import HASH_BYTES, Landmarks, landmarks
 from speechcmp.fingerprint.store.base import NewRecording, Preset, Store
 from speechcmp.fingerprint.store.open import open_store
 from speechcmp.parallel.processes import Workers
@@ -98,12 +99,12 @@ def find_copies(
     """
     found: Copies = {}
     suspects: dict[int, list[int]] = {}
-    sketch = functools.partial(sketch_rows, run=uuid.uuid4().hex)
-    sketches = run_rows(manifest, sketch, workers, lost=lambda _: None, stopped=stopped)
+    task = functools.partial(sketch_rows, run=uuid.uuid4().hex)
+    sketches = run_rows(manifest, task, workers, lost=lambda _: None, stopped=stopped)
     with TemporaryDirectory(prefix="speechcmp-") as folder, open_store(_url(folder)) as store:
         store.create()
         earlier = _Earlier(store)
-        while block := list(islice(sketches, _BLOCK_ROWS)):
+        while block := [(row, _unpacked(sketch)) for row, sketch in islice(sketches, _BLOCK_ROWS)]:
             for row, sketch in block:
                 if sketch is not None and sketch.in_reference:
                     found[row.number] = _values("reference", None, row.reference, sketch.in_reference)
@@ -159,6 +160,25 @@ def confirm_rows(rows: list[Row], run: str) -> Done:
     return _each(rows, run, _confirm_row)
 
 
+def _packed(sketch: Sketch) -> dict[str, Any]:
+    """Write a sketch as values that JSON can hold, as a cluster's answers are."""
+    frames = sketch.frames.astype("<u4").tobytes()
+    texts = {"sha1": sketch.sha1, "keys": sketch.keys.tobytes(), "frames": frames}
+    return {name: b64encode(value).decode() for name, value in texts.items()} | {"in_reference": sketch.in_reference}
+
+
+def _unpacked(values: dict[str, Any] | None) -> Sketch | None:
+    if values is None:
+        return None
+    sha1, keys, frames = (b64decode(values[name]) for name in ("sha1", "keys", "frames"))
+    return Sketch(
+        sha1,
+        np.frombuffer(keys, np.uint8).reshape(-1, HASH_BYTES),
+        np.frombuffer(frames, "<u4").astype(np.uint32),
+        values["in_reference"],
+    )
+
+
 def _each(rows: list[Row], run: str, work: Callable[[Row, str], Any]) -> Done:
     started = time.perf_counter()
     outcomes = []
@@ -170,18 +190,18 @@ def _each(rows: list[Row], run: str, work: Callable[[Row, str], Any]) -> Done:
     return Done(outcomes, time.perf_counter() - started)
 
 
-def _sketch_row(row: Row, run: str) -> Sketch:
+def _sketch_row(row: Row, run: str) -> dict[str, Any]:
     take = _heard(row.take_path, row.take, run)
     keys, frames = _sketch(take.marks)
     try:
         reference = _heard(row.reference_path, row.reference, run)
     except Exception:  # noqa: BLE001 - as above
-        return Sketch(take.sha1, keys, frames, None)
+        return _packed(Sketch(take.sha1, keys, frames, None))
     if take.sha1 == reference.sha1:
         sighting: Sighting | None = _SURE
     else:
         sighting = _sighting(row) if _may_be_copy(reference.marks, take.marks) else None
-    return Sketch(take.sha1, keys, frames, sighting)
+    return _packed(Sketch(take.sha1, keys, frames, sighting))
 
 
 def _confirm_row(row: Row, run: str) -> Sighting | None:

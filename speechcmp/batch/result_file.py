@@ -114,10 +114,12 @@ def open_results(
         raise ParameterError(f"{path}: results are .jsonl, .csv or .parquet; name the file so")
     if not path.absolute().parent.is_dir():
         raise ParameterError(f"{path}: no such folder; make it first")
+    if path.is_symlink():  # another run, by another name, would know nothing of this one's lock
+        raise ParameterError(f"{path}: is a link; name what it leads to")
     holds_some = path.exists() and (path.is_dir() or path.stat().st_size > 0)
     if holds_some and not resume:
         raise ParameterError(f"{path}: is there already; --resume goes on with it, or remove it first")
-    other = "a link to nothing" if path.is_symlink() and not holds_some else irregular(path)
+    other = irregular(path)
     if other and not path.is_dir():
         raise ParameterError(f"{path}: is {other}; name a file")
     layout = Layout(tuple(carried), tuple(overall), copies)

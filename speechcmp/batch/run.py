@@ -27,7 +27,7 @@ from speechcmp.batch.failures import FailureFile, failures_beside
 from speechcmp.batch.manifest import Manifest, Pair, Row, manifest_of
 from speechcmp.batch.result_file import ResultFile, open_results
 from speechcmp.batch.schedule import run_rows
-from speechcmp.batch.worker import Failure, Scored, key_rows, record_of, score_rows
+from speechcmp.batch.worker import Failure, Scored, failed, key_rows, outcome_of, record_of, score_rows
 from speechcmp.comparison.compare import CompareParams
 from speechcmp.comparison.serialize import OVERALL_FIELDS
 from speechcmp.errors import ParameterError
@@ -149,10 +149,10 @@ class Batch:
         if positions is not None:
             rows = (row for row in rows if positions[row.number - 1] == _MISSING)
         done = run_rows(rows, function, workers, lost=_lost, ordered=self._ordered, stopped=stopped)
-        for row, scored in done:
-            outcome = scored
-            if isinstance(scored, Scored) and self._copies is not None:
-                outcome = Scored(row, self._record(row, scored.record))
+        for row, values in done:
+            outcome = outcome_of(row, values)
+            if isinstance(outcome, Scored) and self._copies is not None:
+                outcome = Scored(row, self._record(row, outcome.record))
             if self._results is not None and isinstance(outcome, Scored):
                 position = self._results.append(outcome.record)
                 if positions is not None:
@@ -347,9 +347,9 @@ def _found(positions: "array[int]") -> NDArray[np.int64]:
     return np.delete(every, every == _MISSING)
 
 
-def _lost(row: Row) -> Failure:
+def _lost(row: Row) -> dict[str, Any]:
     name = without_secrets(row.take)
-    return Failure(row, name, f"{name}: the worker was killed twice; check the file and the memory")
+    return failed(name, f"{name}: the worker was killed twice; check the file and the memory")
 
 
 def _same_words(old: dict[str, Any], new: dict[str, Any]) -> bool:

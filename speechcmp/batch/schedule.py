@@ -22,7 +22,7 @@ _WINDOWS_AHEAD = 2  # of results that wait for a slower row before them
 _PATIENCE_S = 0.5  # between two looks whether to stop
 
 Task = list[tuple[int, Row]]
-Function = Callable[[list[Row]], Done]
+Function = Callable[[list[Row]], Done]  # its outcomes are what JSON can hold, as a cluster's answers are
 
 
 class Pace:
@@ -80,6 +80,7 @@ def run_rows(
     Yields
     ------
     (Row, outcome)
+        The outcome as the function gave it, with lists for tuples where it comes from a cluster.
     """
     return _Run(rows, function, workers, lost, stopped).outcomes(ordered=ordered)
 
@@ -154,7 +155,7 @@ class _Run:
     def _outcome(self, future: Future[Any], task: Task) -> Done:
         rows = [row for _, row in task]
         try:
-            return future.result()  # type: ignore[no-any-return]
+            return Done(*future.result())
         except self._workers.died:
             return self._again(rows)
 
@@ -162,7 +163,7 @@ class _Run:
         """Try rows whose worker was killed again: together, then one by one to find the one that kills."""
         try:
             if len(rows) == 1 or not self._workers.tries_again:
-                return self._workers.alone(self._function, rows, tries=1)  # type: ignore[no-any-return]
+                return Done(*self._workers.alone(self._function, rows, tries=1))
         except WorkerDiedError:
             if len(rows) == 1:
                 return Done([self._lost(rows[0])], 0.0)

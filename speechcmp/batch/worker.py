@@ -91,7 +91,7 @@ class Failure(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What became of some rows, in their order, and how long it took."""
+    """What became of some rows, in their order and as values that JSON can hold, and how long it took."""
 
     outcomes: list[Any]
     elapsed_s: float
@@ -123,7 +123,8 @@ def record_of(row: Row, values: dict[str, Any]) -> dict[str, Any]:
 def score_rows(rows: list[Row], params: CompareParams, run: str = "", *, copies: bool = False) -> Done:
     """Score rows, `copies` if copies are looked for; nothing that a file does is raised.
 
-    What a URL gave is kept for one `run` only: whether it has changed since can't be seen without reading it.
+    An outcome has ``overall``, ``chunks`` and ``key``, or the ``file`` to blame and the ``reason``. What a URL gave is
+    kept for one `run` only: whether it has changed since can't be seen without reading it.
     """
     started = time.perf_counter()
     made_by = _made_by(params, copies=copies)
@@ -165,22 +166,34 @@ def _version() -> str:
     return version("speechcmp")
 
 
-def _score(row: Row, params: CompareParams, made_by: bytes, run: str) -> Scored | Failure:
+def outcome_of(row: Row, values: dict[str, Any]) -> Scored | Failure:
+    """Make of a row and one outcome of `score_rows` what callers are given."""
+    if "reason" in values:
+        return Failure(row, values["file"], values["reason"])
+    return Scored(row, record_of(row, values))
+
+
+def _score(row: Row, params: CompareParams, made_by: bytes, run: str) -> dict[str, Any]:
     name = without_secrets(row.reference)
     try:
         reference = _side(row.reference_path, name, params, made_by, run)
         if reference.prepared is None:
-            return Failure(row, name, reference.reason)
+            return failed(name, reference.reason)
         name = without_secrets(row.take)
         take = _side(row.take_path, name, params, made_by, run)
         if take.prepared is None:
-            return Failure(row, name, take.reason)
+            return failed(name, take.reason)
         result = compare_prepared(reference.prepared, take.prepared, params=params)
         values = brief_values(result)
     except Exception as error:  # noqa: BLE001 - whatever one pair does, the others are worth having
-        return Failure(row, name, _reason(name, error))
+        return failed(name, _reason(name, error))
     values["key"] = content_key(reference.sha1, take.sha1, made_by)
-    return Scored(row, record_of(row, values))
+    return values
+
+
+def failed(name: str, reason: str) -> dict[str, Any]:
+    """Make the outcome of a row that could not be scored."""
+    return {"file": name, "reason": reason}
 
 
 def _reason(name: str, error: Exception) -> str:

@@ -89,7 +89,8 @@ def _check_outputs(names: Sequence[str], output_format: str, folder: Path | None
 def _check_replaceable(path: Path, is_ours: Callable[[Path], bool]) -> None:
     """Refuse to replace what was not written here: hours of somebody's work may be in a file of that name.
 
-    A chunk says in its header who wrote it; labels can't, so they are ours if they are what would be written.
+    A chunk says in its header who wrote it, and a digest of what; labels can't, so they are ours if they are what would
+    be written.
     """
     if path.is_symlink() or (path.exists() and not is_ours(path)):
         raise SpeechcmpError(f"{path}: is there already, and not from here; --force replaces it")
@@ -108,7 +109,8 @@ def _split_one(name: str, params: "SplitParams", folder: Path | None, codec: Cod
 
 
 def _write_chunks(result: "Split[AudioFile]", folder: Path, stem: str, codec: Codec, *, force: bool) -> list[Path]:
-    from speechcmp.audio.recording import save_pcm, was_saved_here
+    from speechcmp.audio.origin import was_saved_here
+    from speechcmp.audio.recording import save_pcm
 
     make_folder(folder)
     paths = [folder / f"{stem}-chunk{chunk.index:03}.{codec}" for chunk in result.chunks]
@@ -123,7 +125,7 @@ def _write_chunks(result: "Split[AudioFile]", folder: Path, stem: str, codec: Co
 
 def _remove_old_chunks(folder: Path, stem: str, n_chunks: int) -> None:
     """Remove what an earlier run, with more chunks, has left behind: it would be taken for this one's."""
-    from speechcmp.audio.recording import was_saved_here
+    from speechcmp.audio.origin import was_saved_here
     from speechcmp.cli.output import warn
 
     name = re.compile(re.escape(stem) + r"-chunk(\d{3,})\.(wav|flac)")

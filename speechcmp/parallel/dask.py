@@ -21,6 +21,7 @@ from uuid import uuid4
 from speechcmp.errors import DependencyError, ParameterError, SpeechcmpError
 from speechcmp.files import read_bounded
 from speechcmp.parallel.processes import WorkerDiedError, Workers
+from speechcmp.tables import decode_json
 
 CONNECT_S = 10.0
 IN_FLIGHT_A_THREAD = 2
@@ -270,11 +271,14 @@ class _ClusterFuture(Future[Any]):
             return
         error = inner.exception()
         if error is None:
-            self.set_result(inner.result())
+            try:
+                self.set_result(_result_of(inner.result()))
+            except SpeechcmpError as refusal:
+                self.set_exception(refusal)
+            except (ValueError, TypeError, KeyError) as no_answer:
+                self.set_exception(self._cluster.unfit_error(no_answer))
         elif self._cluster.killed(error):
             self.set_exception(WorkerKilledError(str(error)))
-        elif isinstance(error, SpeechcmpError):
-            self.set_exception(error)
         else:  # tasks raise nothing of themselves
             self.set_exception(self._cluster.unfit_error(error))
 
@@ -289,18 +293,26 @@ class _Call:
         return run_there, self._arguments
 
 
-def run_there(version: str, function: Callable[..., Any], items: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401
+def run_there(version: str, function: Callable[..., Any], items: tuple[Any, ...], named: dict[str, Any]) -> str:
     """Call a function on a worker, in the way that gives the numbers of a local one.
 
-    Raises
-    ------
-    SpeechcmpError
-        speechcmp has another version here: a worker that came when the others had been asked.
+    Returns
+    -------
+    str
+        JSON, since what answers is trusted with numbers and words only: ``result``, or ``refusal`` where speechcmp has
+        another version (a worker that came when the others had been asked).
     """
     if version != _version():
-        raise SpeechcmpError(_other_version("a worker", _version(), version) + f"; {_GOES_ON}")
+        return json.dumps({"refusal": _other_version("a worker", _version(), version) + f"; {_GOES_ON}"})
     _pin_blas()
-    return function(*items, **named)
+    return json.dumps({"result": function(*items, **named)})
+
+
+def _result_of(answer: str) -> Any:  # noqa: ANN401 - any JSON value
+    values = decode_json(answer)
+    if "refusal" in values:
+        raise SpeechcmpError(_one_line(values["refusal"]))
+    return values["result"]
 
 
 @cache
@@ -323,7 +335,7 @@ def _other_version(who: str, theirs: str, ours: str) -> str:
     )
 
 
-def _one_line(error: BaseException) -> str:
+def _one_line(error: object) -> str:
     return " ".join(str(error).split())[:200]
 
 
@@ -337,7 +349,7 @@ def _find_address(given: str) -> str:
             f"--dask: {given!r} is neither an address nor a scheduler file; give one such as tcp://host:8786"
         )
     try:
-        return str(json.loads(read_bounded(path))["address"])
+        return str(decode_json(read_bounded(path).decode())["address"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ParameterError(f"{path}: no scheduler file; give what dask scheduler --scheduler-file wrote") from error
 
@@ -347,7 +359,8 @@ def _client(distributed: ModuleType, address: str) -> Any:  # noqa: ANN401
         def __del__(self) -> None:
             """Leave closing to whoever opened it: one that never connected would wait for itself at the end."""
 
-    return Client(address, timeout=CONNECT_S, set_as_default=False)
+    # Results are text; one that is a pickle is not unpacked here.
+    return Client(address, timeout=CONNECT_S, set_as_default=False, deserializers=["dask", "msgpack"])
 
 
 def _import_distributed() -> ModuleType:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from signals import buzz
 
 from speechcmp.audio.decode import BLOCK_FRAMES, AudioFile, Pcm, open_audio, read_once
+from speechcmp.audio.origin import was_saved_here
 from speechcmp.audio.recording import (
     Recording,
     apply_gain,
@@ -32,7 +33,6 @@ from speechcmp.audio.recording import (
     save_pcm,
     to_mono,
     to_recording,
-    was_saved_here,
 )
 from speechcmp.errors import AudioError, DependencyError, ParameterError
 

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import batch_tasks
 import pytest
 import soundfile
 from batch_tasks import number
@@ -21,7 +23,6 @@ from signals import sentences
 from speechcmp.batch.manifest import Row
 from speechcmp.batch.schedule import run_rows
 from speechcmp.cli.main import run
-from speechcmp.errors import SpeechcmpError
 from speechcmp.parallel import dask as module
 from speechcmp.parallel.dask import ClusterWorkers, run_there
 from speechcmp.parallel.processes import Workers
@@ -225,8 +226,41 @@ def test_a_worker_that_lacks_something_is_named(cluster: LocalCluster, many: Pat
 
 
 def test_another_version_is_noticed_by_a_worker_that_comes_late() -> None:
-    with pytest.raises(SpeechcmpError, match=r"has speechcmp .*, and this is 0\.0\.1, so results would differ"):
-        run_there("0.0.1", print, (), {})
+    answer = json.loads(run_there("0.0.1", print, (), {}))
+    assert re.search(r"has speechcmp .*, and this is 0\.0\.1, so results would differ", answer["refusal"])
+
+
+_HOSTILE = """
+import os
+from speechcmp.parallel import dask
+
+class Trace:
+    def __reduce__(self):
+        return os.system, ("touch {folder}/unpacked-in-$PPID",)
+
+dask.run_there = lambda *_: Trace()
+"""
+
+
+@slow
+def test_an_object_that_a_worker_answers_with_is_not_unpacked(cluster: LocalCluster, tmp_path: Path) -> None:
+    hostile = tmp_path / "hostile"
+    hostile.mkdir()
+    (hostile / "sitecustomize.py").write_text(_HOSTILE.format(folder=tmp_path))
+    (hostile / "batch_tasks.py").write_bytes(Path(batch_tasks.__file__).read_bytes())
+    worker = cluster.add_worker(path=hostile, nanny=False)
+    with ClusterWorkers(cluster.address, notice=lambda _: None) as workers:
+        future = workers.submit(number, [Row(1, "1", "a", "b", "a", "b", {})])
+        with pytest.raises(TimeoutError):
+            future.result(10)
+    assert worker.poll() is None
+    assert not (tmp_path / f"unpacked-in-{os.getpid()}").exists()
+
+
+@pytest.mark.parametrize("answer", ["", "[1", "[" * 100_000, '{"result"', "{}", "[]", "7", "null", '{"n": NaN}'])
+def test_an_answer_that_is_none_is_an_error(answer: str) -> None:
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        module._result_of(answer)
 
 
 def complaint(

@@ -302,12 +302,19 @@ def test_files_that_only_look_like_ours_are_kept(speechcmp: Command, spoken: Pat
     lock.write_text("a diary")
     assert (speechcmp(*call).code, lock.read_text()) == (1, "a diary")
     lock.unlink()
-    (spoken / "r.jsonl").symlink_to("nothing")
-    assert "is a link to nothing" in speechcmp(*call).err
-    (spoken / "r.jsonl").unlink()
+    for target in ("nothing", "r.jsonl", "thesis"):
+        (spoken / "r.jsonl").symlink_to(target)
+        assert speechcmp(*call, "--resume").err == "speechcmp: r.jsonl: is a link; name what it leads to\n"
+        (spoken / "r.jsonl").unlink()
     assert speechcmp(*call).code == 0
     assert (thesis.read_text(), backup.read_text(), lock.exists()) == ("process of years", "precious", False)
     assert not (spoken / "nothing").exists()
+    for suffix in ("jsonl", "csv", "parquet"):
+        call = ("batch", "m.csv", "--out", f"true.{suffix}", "--jobs", 1)
+        assert speechcmp(*call).code == 0
+        link = spoken / f"link.{suffix}"
+        link.symlink_to(f"true.{suffix}")
+        assert "is a link; name what it leads to" in speechcmp(*call[:3], link.name, "--resume").err
 
 
 @pytest.mark.timeout(20)
