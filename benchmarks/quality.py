@@ -1,6 +1,6 @@
 """Measure how well comparisons do on real speech, for every recipe, with 95 % intervals by speaker.
 
-    python benchmarks/quality.py --data DIR [--tests retell,words,score,noise,split] [--markdown]
+    python benchmarks/quality.py --data DIR [--tests retell,words,score,noise,pieces,split] [--markdown]
 
 DIR has readings.csv, readings/, references/, words/, pauses/ and retellings/: readings with experts' ratings and
 the same sentences by two synthetic voices, single words, recordings with known pauses, retellings with known spans.
@@ -23,7 +23,7 @@ import soundfile
 from figures import Benchmark, Figure, Floats, Indexes, Sampler
 from fit_score import VOICES, Data, area, fit, partial, pearson
 from numpy.typing import NDArray
-from spans import noise, retell, split
+from spans import noise, pieces, retell, split
 
 from speechcmp.calibration import fit as calibration
 from speechcmp.features.recipes import RECIPES
@@ -183,7 +183,7 @@ def ranks(values: Floats) -> Floats:
 
 # ------------------------------------------------------------------------------------------------ main
 TESTS: dict[str, Callable[[Benchmark], list[Figure]]] = {
-    test.__name__: test for test in (retell, words, score, noise, split)
+    test.__name__: test for test in (retell, words, score, noise, pieces, split)
 }
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydub import AudioSegment
 from pydub.silence import detect_nonsilent
 
-from speechcmp.audio.recording import load_recording
+from speechcmp.audio.recording import Recording, load_recording
 from speechcmp.audio.split import SplitParams, split_recording
 from speechcmp.features.recipes import RECIPES
 
@@ -153,6 +153,54 @@ def pink(n: int, rate: int) -> Floats:
     wave = np.fft.irfft(spectrum, n)
     scaled: Floats = wave / np.sqrt((wave**2).mean())
     return scaled
+
+
+# ------------------------------------------------------------------------------------------------ pieces
+def pieces(bench: Benchmark) -> list[Figure]:
+    """Count speech without a pause that is found to be speech, and noise that is not."""
+    rng = np.random.default_rng(3)
+    rows: list[tuple[str, str, bool]] = []
+    for path in sorted((bench.data / "words").glob("*.flac")):
+        samples, rate = soundfile.read(path)
+        for below_db in (25, 15):
+            piece = loud_part(samples, rate, below_db)
+            rows.append((path.stem, f"words trimmed at -{below_db} dB", is_one_chunk(piece, rate)))
+    for path in sorted((bench.data / "readings").glob("*.flac")):
+        samples, rate = soundfile.read(path)
+        for seconds in (0.25, 0.5, 1.0):
+            n = round(seconds * rate)
+            starts = rng.integers(0, max(len(samples) - n, 1), 20)
+            louds = [start for start in starts if np.mean(samples[start : start + n] ** 2) > np.mean(samples**2) / 2]
+            if louds:
+                piece = samples[louds[0] : louds[0] + n]
+                rows.append((path.stem, f"{seconds:g} s out of a reading", is_one_chunk(piece, rate)))
+    for k in range(40):
+        for seconds in (0.3, 1.0, 5.0):
+            rate = 16_000
+            n = round(seconds * rate)
+            noise_of = pink(n, rate) if k % 2 else rng.standard_normal(n)
+            gains_db = (np.zeros(n), np.where(np.arange(n) < n / 2, 0, 3), 10 * np.sin(np.arange(n) / rate * 3))
+            for kind, gain_db in zip(
+                ("steady", "3 dB louder from the middle", "gain control of 20 dB"), gains_db, strict=True
+            ):
+                samples = 0.02 * np.roll(noise_of, 100 * k) * 10 ** (gain_db / 20)
+                rows.append((f"noise {k}", f"noise, {kind}: none", not is_one_chunk(samples, rate)))
+    stems, kinds, right = (np.array(column) for column in zip(*rows, strict=True))
+    sampler = Sampler(stems.tolist(), "recording", bench.n_samples)
+    return [sampler.figure("pieces", "", kind, _share(right, kinds == kind)) for kind in dict.fromkeys(kinds.tolist())]
+
+
+def loud_part(samples: Floats, rate: int, below_db: float) -> Floats:
+    """Cut a word from its first to its last frame within `below_db` of the loudest, as course makers do."""
+    hop = rate // 100
+    levels = np.square(samples[: len(samples) // hop * hop].reshape(-1, hop)).mean(axis=1)
+    loud = np.flatnonzero(levels > np.quantile(levels, 0.95) * 10 ** (-below_db / 10))
+    return samples[loud[0] * hop : (loud[-1] + 1) * hop]
+
+
+def is_one_chunk(samples: Floats, rate: int) -> bool:
+    recording = Recording.from_array(np.clip(samples, -1, 1), rate)
+    return len(split_recording(recording).chunks) == 1
 
 
 # ------------------------------------------------------------------------------------------------ split

@@ -23,7 +23,7 @@ from speechcmp.audio.recording import (
     measure_level,
     silent_error,
 )
-from speechcmp.audio.vad import FoundSpeech, find_speech, noise_floor
+from speechcmp.audio.vad import RULE, FoundSpeech, find_speech, noise_floor
 from speechcmp.errors import ParameterError
 
 Range = tuple[int, int]
@@ -304,12 +304,16 @@ def _split_warnings(source: PcmSource, found: FoundSpeech, params: SplitParams) 
     """Yield what is odd about the chunks, with the remedy."""
     threshold = None if params.silence_thresh_dbfs == "auto" else float(params.silence_thresh_dbfs)
     fixed = f"the threshold {threshold:g} dBFS" if threshold is not None else ""
+    change = found.spectral_change
     if not len(found.ranges):
-        yield (
-            f"no speech found: nothing is above {fixed}; try --silence-thresh auto"
-            if fixed
-            else "no speech found: nothing stands out of the noise; check the recording"
-        )
+        if fixed:
+            yield f"no speech found: nothing is above {fixed}; try --silence-thresh auto"
+        else:
+            steady = change is not None and change < RULE.noise_change + RULE.short_change
+            what = "it is steady noise" if steady else "nothing stands out of the noise"
+            yield f"no speech found: {what}; check the recording"
+    elif change is not None and change < RULE.sure_change:
+        yield "perhaps no speech: it hardly changes more than noise does; listen to it"
     if len(found.ranges) != 1:
         return
     start, stop = found.ranges[0].tolist()

@@ -13,7 +13,7 @@ from signals import sentences
 
 from speechcmp.audio import vad as activity
 from speechcmp.audio.recording import Recording, normalize
-from speechcmp.audio.split import split_at_silence
+from speechcmp.audio.split import split_at_silence, split_recording
 
 RATE = 16000
 SPANS = [(0.8, 2.0), (2.8, 4.2), (5.2, 5.8), (6.6, 9.0), (10.0, 12.4), (13.4, 15.0)]
@@ -100,6 +100,66 @@ def test_no_speech_in_noise(kind: str) -> None:
     assert len(found_s(recording(samples))) == 0
 
 
+def changing_noise(kind: str, seconds: float, rate: int) -> NDArray[np.float64]:
+    """Noise whose level changes, and nothing else: as under a phone's gain control."""
+    n = round(seconds * rate)
+    time = np.arange(n) / rate
+    gain_db = {
+        "a step": np.where(time < seconds / 2, 0.0, 3.0),
+        "louder at both ends": np.where((time < 0.2 * seconds) | (time > 0.8 * seconds), 3.0, 0.0),
+        "drift": np.linspace(-3, 3, n),
+        "gain control": 10 * np.sin(np.pi * time),
+    }[kind]
+    return 0.01 * np.asarray(pink(n, 3)) * 10 ** (gain_db / 20)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("kind", ["a step", "louder at both ends", "drift", "gain control"])
+def test_noise_that_changes_its_level_is_no_speech(kind: str, rate: int) -> None:
+    for seconds in (0.4, 1.0, 5.0, 20.0):
+        found = split_recording(recording(changing_noise(kind, seconds, rate), rate))
+        assert found.chunks == (), seconds
+        assert found.warnings[0].startswith("no speech found: "), found.warnings
+
+
+def test_noise_that_is_louder_at_both_ends_is_no_chunk() -> None:
+    samples = speech()
+    for edge in (slice(0, round(0.5 * RATE)), slice(round(15.4 * RATE), None)):
+        samples[edge] *= 10 ** (3 / 20)
+    assert_found(recording(samples))
+
+
+def test_a_recording_without_pauses_is_one_chunk() -> None:
+    whole = speech(noise=1e-5)
+    for start_s, stop_s in ((0.81, 1.99), (5.21, 5.79), (10.3, 10.7), (13.6, 13.9)):
+        samples = whole[round(start_s * RATE) : round(stop_s * RATE)]
+        for pieces in (samples, 0.01 * samples, samples + 0.01 * samples.std() * pink(len(samples), 5)):
+            (chunk,) = split_recording(recording(pieces)).chunks
+            assert chunk.stop - chunk.start > 0.8 * len(samples)
+
+
+def test_a_click_in_a_short_recording_is_no_speech() -> None:
+    samples = 1e-4 * np.random.default_rng(4).standard_normal(RATE // 4)
+    samples[1000:1020] = 0.5
+    assert len(found_s(recording(samples))) == 0
+
+
+def test_how_sure_it_is_that_there_is_speech_is_said(real_speech: Path) -> None:
+    steady = split_recording(recording(0.01 * np.random.default_rng(1).standard_normal(RATE)))
+    assert steady.warnings == ("no speech found: it is steady noise; check the recording",)
+    words = [soundfile.read(path) for path in sorted((real_speech / "words").glob("*.flac"))]
+    doubts = sum(bool(split_recording(recording(trimmed(*word), word[1])).warnings) for word in words)
+    assert 0 < doubts < 0.25 * len(words)
+
+
+def trimmed(samples: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
+    """Cut a word as a course maker does: from its first to its last frame within 25 dB of the loudest."""
+    hop = rate // 100
+    levels = np.square(samples[: len(samples) // hop * hop].reshape(-1, hop)).mean(axis=1)
+    loud = np.flatnonzero(levels > np.quantile(levels, 0.95) * 10**-2.5)
+    return samples[loud[0] * hop : (loud[-1] + 1) * hop]
+
+
 def test_a_fading_end_is_kept() -> None:
     """A vowel that dies away over 200 ms is heard until 22 dB below its start."""
     samples = speech(noise=1e-4)
@@ -158,3 +218,10 @@ def test_real_words_stay_whole(real_speech: Path) -> None:
         loud = np.flatnonzero(np.abs(word) > 0.03 * np.abs(word).max()) / rate
         assert start <= 1 + loud[0] + 0.05, path.name
         assert stop >= 1 + loud[-1] - 0.05, path.name
+
+
+def test_trimmed_words_and_syllables_are_speech(real_speech: Path) -> None:
+    paths = [*(real_speech / "words").glob("*.flac"), *(real_speech / "tones").rglob("*.flac")]
+    pieces = [(trimmed(samples, rate), rate) for samples, rate in map(soundfile.read, sorted(paths))]
+    without = sum(not len(found_s(recording(*piece))) for piece in pieces)
+    assert without <= 0.01 * len(pieces)

@@ -182,6 +182,21 @@ def test_another_text_is_missing_throughout() -> None:
     assert len(found.extra) >= 5
 
 
+@pytest.mark.parametrize("n_frames", [20, 60, 140])
+def test_a_word_is_compared_with_whatever_word_was_said(n_frames: int) -> None:
+    reference, _ = track([10, sentence(1, n_frames), 10])
+    for number in range(2, 8):
+        take, (span,) = track([10, sentence(number, 70), 10])
+        found = align_chunks(reference, take)
+        (match,) = found.matches
+        assert (match.status, found.extra) == ("matched", ())
+        assert match.take is not None
+        assert match.take.start <= span[0] + 10
+        assert match.take.stop >= span[1] - 10
+    far, _ = track(said([2], n_frames=300))
+    assert align_chunks(reference, far).matches[0].status == "missing"
+
+
 def test_confidence_falls_with_the_accent() -> None:
     means = []
     for accent in (0.0, 1.6, 2.4):
