@@ -266,6 +266,9 @@ def test_no_page_but_headers(encode: Encode) -> None:
     pages[2:] = [page[:-9] + bytes([page[-9] ^ 4]) + page[-8:] for page in pages[2:]]
     assert lost_in_pages_s(pages) == math.inf
     assert opened(b"".join(pages)) is None
+    pages[-1] = encoded_pages(encode, ("opus",))[-1]
+    lost_s = said_s(b"".join(pages))
+    assert lost_s is None or lost_s > 0.9 * DURATION_S
 
 
 @per_codec

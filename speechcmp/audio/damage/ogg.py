@@ -91,6 +91,7 @@ def _lost_samples(pages: list[_Page]) -> int:
     if not sound:
         return 0
     samples_a_packet = _samples_a_packet(sound)
+    begins_whole = next((page.sound for page in pages if not page.sound or page.position), True)
     lost = n_between = 0
     last = sound[0]
     for page in sound[1:]:
@@ -101,7 +102,7 @@ def _lost_samples(pages: list[_Page]) -> int:
             n_own = page.n_packets - page.continues  # of a packet that began on a lost page, the rest is no use
             gap = max(0, page.position - last.position - round(n_own * samples_a_packet))
             # Who joins a stream that is on the air gets its headers, and then what is sent now: nothing is lost.
-            joined = not last.position and gap > sound[-1].position - page.position
+            joined = begins_whole and not last.position and gap > sound[-1].position - page.position
             lost += 0 if joined else gap
         last, n_between = page, 0
     return lost + _lost_at_end(pages, last)
