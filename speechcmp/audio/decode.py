@@ -19,7 +19,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from speechcmp.audio.damage import flac_lengths, ogg_lost_s
+from speechcmp.audio.damage.flac import flac_lengths, flac_rates
+from speechcmp.audio.damage.found import Found
+from speechcmp.audio.damage.mpeg import adts_frames, mp3_frames
+from speechcmp.audio.damage.ogg import ogg_pages
 from speechcmp.audio.truncation import endless_data, missing_part
 from speechcmp.errors import AudioError, DependencyError, ParameterError
 from speechcmp.files import irregular
@@ -42,6 +45,7 @@ _MP3 = "MPEG_LAYER"  # how libsndfile's names for them begin
 _HUSHING = threading.Lock()  # there is one standard error
 _ENDLESS_FRAMES = 1 << 62
 _TAKES_DESCRIPTORS = sys.platform != "win32"  # there libsndfile has a C library, hence descriptors, of its own
+_MISJUDGED_S = 0.1  # libsndfile goes by an MP3's first bit rate or by the first of joined files, and stops there
 _FIRST_FRAME_BYTES = 1 << 12  # an MP3 frame is shorter than this
 
 
@@ -267,12 +271,14 @@ def _open_known(file: AudioFile, n_bytes: int) -> AudioFile:
     if not n_bytes:
         raise AudioError(f"{file.name}: empty (0 bytes); record or copy it again")
     longest_s = max_duration_s()
-    lost_s = _check_whole(file, n_bytes)
+    found = _check_whole(file, n_bytes)
     try:
         with _open_bytes(file) as raw, _open_sound(raw) as sound:
-            _check_length(sound, file, n_bytes)
+            found = found or _frames_of(file, sound.format)
+            _check_length(sound, file, n_bytes, found)
+            damaged = found is not None and found.lost_s > 0
             # The length of an MP3 without a table of contents is a guess, that of a damaged Ogg a promise not kept.
-            guessed = lost_s > 0 or (sound.format == "MP3" and not _has_table_of_contents(file))
+            guessed = damaged or (sound.format == "MP3" and not _has_table_of_contents(file))
             opened = replace(
                 file,
                 sample_rate=sound.samplerate,
@@ -280,24 +286,41 @@ def _open_known(file: AudioFile, n_bytes: int) -> AudioFile:
                 sample_width=_WIDTHS.get(sound.subtype, 2),
                 n_frames=_count_frames(sound, longest_s) if guessed else sound.frames,
                 subtype=sound.subtype,
-                lost_s=lost_s,
             )
+            if found is not None and damaged:
+                opened = replace(opened, lost_s=found.lost_of_s(opened.duration_s))
     # A TypeError: soundfile goes by the name .raw, where it opens by name, and asks for a sample rate.
     except (soundfile.LibsndfileError, RuntimeError, ArithmeticError, ValueError, TypeError) as error:
-        return _check(_open_with_ffmpeg(file, longest_s, error), longest_s)
+        return _check(_open_with_ffmpeg(file, longest_s, error, found), longest_s)
     if not opened.n_frames:
         with_length = _with_length(file, n_bytes)
         return _check(opened, longest_s) if with_length is None else _open_known(with_length, n_bytes)
     return _check(opened, longest_s)
 
 
-def _check_length(sound: soundfile.SoundFile, file: AudioFile, n_bytes: int) -> None:
+def _frames_of(file: AudioFile, form: str) -> Found | None:
+    """Walk over the frames of what is nothing but frames; None of anything else."""
+    walk = {"mp3": mp3_frames, "aac": adts_frames}.get(form.lower())
+    if walk is None:
+        return None
+    with _open_bytes(file) as raw:
+        return walk(raw)
+
+
+def _check_length(sound: soundfile.SoundFile, file: AudioFile, n_bytes: int, found: Found | None) -> None:
     """Leave to ffmpeg, which goes on to the end, what states no length or a wrong one: libsndfile believes it."""
     if sound.frames >= _ENDLESS_FRAMES:
         raise ValueError(f"no length in the {sound.format} header")
+    length_s = sound.frames / max(1, sound.samplerate)
+    if found and found.heard_s - length_s > _MISJUDGED_S:
+        raise ValueError(f"taken for {length_s:.1f} s, and there are {found.heard_s:.1f} s")
     if sound.format == "FLAC":
         with _open_bytes(file) as raw:
-            lengths = flac_lengths(raw, n_bytes)
+            lengths, rates = flac_lengths(raw, n_bytes), flac_rates(raw, n_bytes)
+        if rates:
+            raise AudioError(
+                f"{file.name}: broken (header says {rates[0]} Hz, frames say {rates[1]} Hz); copy or record it again"
+            )
         if lengths and lengths[0] > lengths[1]:
             n_missing = lengths[0] - lengths[1]
             raise AudioError(f"{file.name}: truncated ({n_missing:,} samples missing); copy or record it again")
@@ -440,22 +463,22 @@ def _reason(error: Exception) -> str:
 # ---------------------------------------------------------------------------------------- truncated files
 
 
-def _check_whole(file: AudioFile, n_bytes: int) -> float:
-    """Refuse a file that was cut short: decoders would take it for a shorter one. Return what else is lost, in s."""
+def _check_whole(file: AudioFile, n_bytes: int) -> Found | None:
+    """Refuse a file that was cut short: decoders would take it for a shorter one. Return what is in an Ogg file."""
     with _open_bytes(file) as raw:
         missing = missing_part(raw, n_bytes)
         if missing:
             raise AudioError(f"{file.name}: truncated ({missing}); copy or record it again")
-        lost_s = ogg_lost_s(raw)
-    if lost_s == math.inf:
-        raise AudioError(f"{file.name}: broken (thousands of pages are damaged); copy or record it again")
-    return lost_s
+        found = ogg_pages(raw)
+    if found and found.lost_s == math.inf:
+        raise AudioError(f"{file.name}: broken (next to all of it is damaged); copy or record it again")
+    return found
 
 
 # ---------------------------------------------------------------------------------------- ffmpeg
 
 
-def _open_with_ffmpeg(file: AudioFile, max_duration_s: float, first_error: Exception) -> AudioFile:
+def _open_with_ffmpeg(file: AudioFile, max_duration_s: float, first_error: Exception, found: Found | None) -> AudioFile:
     from shutil import which  # noqa: PLC0415 - only formats that libsndfile can't read come here
 
     if which("ffmpeg") is None or which("ffprobe") is None:
@@ -469,17 +492,20 @@ def _open_with_ffmpeg(file: AudioFile, max_duration_s: float, first_error: Excep
 
     source = file.data if isinstance(file.data, bytes) else file.path
     assert source is not None  # noqa: S101 - an AudioFile has one or the other
-    found = decode(source, file.name, max_duration_s=max_duration_s)
-    n_frames, channels = found.pcm.shape
+    decoded = decode(source, file.name, max_duration_s=max_duration_s)
+    n_frames, channels = decoded.pcm.shape
+    found = found or _frames_of(file, decoded.form)
+    # ffmpeg's clock is the second choice: it jumps where streams were joined.
+    lost_s = decoded.lost_s if found is None else found.lost_of_s(n_frames / decoded.sample_rate)
     return replace(
         file,
-        sample_rate=found.sample_rate,
+        sample_rate=decoded.sample_rate,
         channels=channels,
-        sample_width=found.sample_width,
+        sample_width=decoded.sample_width,
         n_frames=n_frames,
         subtype="FFMPEG",
-        data=found.pcm,
-        lost_s=found.lost_s,
+        data=decoded.pcm,
+        lost_s=lost_s,
     )
 
 

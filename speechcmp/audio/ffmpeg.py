@@ -56,12 +56,15 @@ class Decoded(NamedTuple):
     lost_s : float
         What should have been there, by the container's clock or the length it states, and was not; 0 if that is
         within 0.1 s.
+    form : str
+        ffmpeg's name for what the file is.
     """
 
     pcm: Pcm
     sample_rate: int
     sample_width: int
     lost_s: float
+    form: str
 
 
 class _Stream(NamedTuple):
@@ -69,6 +72,7 @@ class _Stream(NamedTuple):
     channels: int
     sample_width: int
     stated_s: float | None
+    form: str
 
 
 def decode(source: Path | bytes, name: str, *, max_duration_s: float) -> Decoded:
@@ -107,7 +111,7 @@ def decode(source: Path | bytes, name: str, *, max_duration_s: float) -> Decoded
     # A length beyond all that may be read is part of the damage.
     promised = [s for s in (stream.stated_s, _last_time_s(told)) if s is not None and s <= max_duration_s]
     lost_s = max(promised, default=0.0) - decoded_s
-    return Decoded(pcm, stream.sample_rate, stream.sample_width, lost_s if lost_s > _PADDING_S else 0.0)
+    return Decoded(pcm, stream.sample_rate, stream.sample_width, lost_s if lost_s > _PADDING_S else 0.0, stream.form)
 
 
 def _broken(name: str) -> AudioError:
@@ -138,11 +142,12 @@ def _probe(path: Path, name: str) -> _Stream:
         lossy = sample_format == "flt" and stream["codec_name"] in _SIXTEEN_BITS
         width = 2 if lossy else _WIDTHS.get(sample_format, 4)
         stated = stream.get("duration") or container.get("duration")
-        states = container["format_name"].startswith(_STATES_LENGTH)
+        form = str(container["format_name"])
+        states = form.startswith(_STATES_LENGTH)
         rate, channels = int(stream["sample_rate"]), int(stream["channels"])
         if min(rate, channels) < 1:
             raise _broken(name)
-        return _Stream(rate, channels, width, float(stated) if stated and states else None)
+        return _Stream(rate, channels, width, float(stated) if stated and states else None, form)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise _broken(name) from error
 
