@@ -127,7 +127,7 @@ def score(bench: Benchmark) -> list[Figure]:
     for recipe in RECIPES:
         found = people.compare(recipe, [None] * len(people.ids))
         figures += correlations(sampler, people, f"{recipe}: distance", "distance", found, 1)
-        if recipe == "default":
+        if recipe == "phones":
             figures += correlations(sampler, people, "score, shipped model (in sample)", "score", found, 0)
             validated = people.compare(recipe, cross_validated(bench.data))
             figures += correlations(sampler, people, "score, cross-validated", "score", validated, 0)

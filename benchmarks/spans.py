@@ -67,7 +67,7 @@ def retell(bench: Benchmark) -> list[Figure]:
             known = json.loads(truth.read_text())
             reference, take = (truth.with_name(f"{truth.stem}-{side}.flac") for side in ("reference", "take"))
             if recipe == "by index":
-                found = bench.compare("default", reference, take, by="index")
+                found = bench.compare("mfcc", reference, take, by="index")
             else:
                 found = bench.compare(recipe, reference, take)
             for pair in found.pairs:

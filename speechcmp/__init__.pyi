@@ -144,9 +144,11 @@ from .fingerprint.voting import (
 )
 from .scoring.impostors import (
     Measures as Measures,
+    Stretch as Stretch,
 )
 from .scoring.model import (
     Curve as Curve,
+    ErrorBand as ErrorBand,
     Parts as Parts,
     Score as Score,
     ScoreModel as ScoreModel,

@@ -38,7 +38,7 @@ class ParameterError(SpeechcmpError, ValueError):
     ...     speechcmp.find_recipe("plain")
     ... except ValueError as error:
     ...     print(type(error).__name__, error)
-    ParameterError recipe: 'plain' is unknown; choose one of classic, default
+    ParameterError recipe: 'plain' is unknown; choose one of phones, classic, mfcc
     """
 
 

@@ -18,11 +18,11 @@ def rated_takes(n: int, seed: int, *, n_chunks: int = 1, n_speakers: int = 12) -
     takes, ratings = [], []
     for number in range(n):
         chunks = [
-            Measures(0.1, rng.uniform(0.2, 0.6), math.exp(rng.uniform(0, 1)), rng.uniform(0, 0.5))
+            Measures(0.1, 0.3, rng.uniform(0.2, 0.6), math.exp(rng.uniform(0, 1)), rng.uniform(0, 0.5))
             for _ in range(n_chunks)
         ]
         durations_s = rng.uniform(1, 5, n_chunks)
-        kept = [100 - 30 * math.log(one.tempo) - 40 * (one.relative - 0.2) - 6 * one.pause for one in chunks]
+        kept = [100 - 30 * math.log(one.tempo) - 40 * (one.phones - 0.2) - 6 * one.pause for one in chunks]
         said: list[Measures | None] = list(chunks)
         if n_chunks > 1 and number % 4 == 0:
             said[0], kept[0] = None, 0.0
@@ -38,10 +38,12 @@ def rated_takes(n: int, seed: int, *, n_chunks: int = 1, n_speakers: int = 12) -
 def right_or_wrong(n: int, seed: int, *, wrong: bool, n_chunks: int = 1) -> Examples:
     """Make takes of the right text, or of a wrong one: farther off, whatever the speaker."""
     rng = np.random.default_rng([seed, wrong])
-    middle = (0.34, 0.9) if wrong else (0.2, 0.55)
+    middle = (0.34, 0.9, 0.4) if wrong else (0.2, 0.55, 0.2)
     takes = []
     for _ in range(n):
-        offs = rng.standard_normal((n_chunks, 2))
-        chunks = tuple(Measures(middle[0] + 0.03 * a, middle[1] + 0.06 * b) for a, b in offs)
+        offs = rng.standard_normal((n_chunks, 3))
+        chunks = tuple(
+            Measures(middle[0] + 0.03 * a, middle[1] + 0.06 * b, max(0.0, middle[2] + 0.04 * c)) for a, b, c in offs
+        )
         takes.append(TakeMeasures(chunks, (2.0,) * n_chunks))
     return Examples(tuple(takes), tuple(f"s{k % 15}" for k in range(n)))

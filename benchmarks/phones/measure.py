@@ -28,8 +28,8 @@ from student import HOP_S, NumpyStudent
 from teach import TEACHER_HOP_S, load, speech_mask
 
 from speechcmp.dtw.warp import dtw_pair_distances
-from speechcmp.features.mfcc import log_mel_bands
-from speechcmp.scoring.impostors import SAMPLE_RATE, SCORE_BANDS, _cepstra
+from speechcmp.features.mfcc import SPEECH_BANDS, log_mel_bands
+from speechcmp.scoring.impostors import SAMPLE_RATE, _cepstra
 
 PAIRS_A_READING = 2
 _NEAR_S = 0.06
@@ -173,7 +173,7 @@ def words(folder: Path, listen: Listen) -> tuple[float, float]:
     names, speakers = (np.array([file.stem.split("_")[k] for file in files]) for k in (0, 1))
     units = []
     for file in files:
-        bands = log_mel_bands(load(str(file)), SAMPLE_RATE, [SCORE_BANDS])[0]
+        bands = log_mel_bands(load(str(file)), SAMPLE_RATE, [SPEECH_BANDS])[0]
         units.append(hear(listen(bands), speech_mask(bands), HOP_S).units)
     pairs = np.array([(i, j) for i in range(len(files)) for j in range(i)])
     between = np.zeros((len(files), len(files)))

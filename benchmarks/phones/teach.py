@@ -27,12 +27,11 @@ import soxr
 from corpus import Corpus, Floats, Mask, Pair, Utterance, checksum, emodb, read_manifest, speechocean
 
 from speechcmp.dtw.warp import dtw_path
-from speechcmp.features.mfcc import log_mel_bands
+from speechcmp.features.mfcc import SPEECH_BANDS, log_mel_bands
 from speechcmp.scoring.impostors import (
     _ALONE_FRAMES,
     HOP_S,
     SAMPLE_RATE,
-    SCORE_BANDS,
     _is_speech,
     _without_clicks,
 )
@@ -94,7 +93,7 @@ def encode(utterances: Sequence[Utterance], teacher: Teacher, out: Path) -> None
         if len(samples) < SAMPLE_RATE // 4 or np.abs(samples).max() < 1e-3:
             continue
         frames, offset = teacher(samples)
-        bands.append(log_mel_bands(samples, SAMPLE_RATE, [SCORE_BANDS])[0].astype(np.float16))
+        bands.append(log_mel_bands(samples, SAMPLE_RATE, [SPEECH_BANDS])[0].astype(np.float16))
         features.append(frames.astype(np.float16))
         offsets.append(offset)
         kept.append(utterance)

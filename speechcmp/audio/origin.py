@@ -3,7 +3,6 @@
 A header alone does not: editors keep what it says of the software.
 """
 
-import hashlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,6 +48,8 @@ def _find(raw: BinaryIO) -> int | None:
 
 
 def _digest(raw: BinaryIO, position: int) -> bytes:
+    import hashlib  # noqa: PLC0415 - OpenSSL takes its time, and most commands write no recording
+
     digest = hashlib.sha1(usedforsecurity=False)
     raw.seek(0)
     digest.update(raw.read(position) + _UNSEALED)

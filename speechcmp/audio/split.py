@@ -310,7 +310,7 @@ def _split_warnings(source: PcmSource, found: FoundSpeech, params: SplitParams) 
             yield f"no speech found: nothing is above {fixed}; try --silence-thresh auto"
         else:
             steady = change is not None and change < RULE.noise_change + RULE.short_change
-            what = "it is steady noise" if steady else "nothing stands out of the noise"
+            what = "it is a steady sound" if steady else "nothing stands out of the noise"
             yield f"no speech found: {what}; check the recording"
     elif change is not None and change < RULE.sure_change:
         yield "perhaps no speech: it hardly changes more than noise does; listen to it"

@@ -188,6 +188,8 @@ class PauseRule:
         An edge so loud within so many frames has been smeared outward by smoothing.
     margin_db : float
         Of a fixed threshold over the noise floor.
+    weak_db : float
+        What stands out by less may be noise that has grown louder; a held vowel, as steady, stands out by more.
     speech_change, sure_change, noise_change, short_change : float
         How much more the spectrum changes than in steady noise, see `_spectral_change`: in a recording without pauses
         that may be speech, and in one that is (the pauses of phone recordings, with their breaths, reach it in 7 of 100
@@ -224,6 +226,7 @@ class PauseRule:
     sharp_db: float = 10.0
     sharp_frames: int = 12
     margin_db: float = 5.0
+    weak_db: float = 18.0
     speech_change: float = 1.15
     sure_change: float = 1.8
     noise_change: float = 1.04
@@ -493,7 +496,7 @@ def _speech_frames(powers: FramePowers, min_silence: float) -> tuple[Ranges, flo
     spans[:, 1] = np.minimum(spans[:, 1] + 1, n)  # the softest end of a word is under the noise
     spans = join_runs(spans, min_silence)
     steady_db = _steady_noise_db(powers.sample_rate, powers.frame_length)
-    noise = [_is_noise(smooth_db[:, a:b], steady_db) for a, b in spans.tolist()]
+    noise = [_is_noise(smooth_db[:, a:b], activity[a:b], steady_db) for a, b in spans.tolist()]
     spans = spans[~np.array(noise, np.bool_)]
     if len(spans):
         return spans + first, None
@@ -501,8 +504,10 @@ def _speech_frames(powers: FramePowers, min_silence: float) -> tuple[Ranges, flo
     return spans + first, change
 
 
-def _is_noise(levels_db: Floats, steady_db: Floats) -> bool:
+def _is_noise(levels_db: Floats, activity: Floats, steady_db: Floats) -> bool:
     """Tell noise that has grown louder from speech."""
+    if float(np.median(activity)) > RULE.weak_db:
+        return False
     seconds = levels_db.shape[1] / RULE.frames_per_s
     limit = RULE.noise_change + RULE.short_change / max(1.0, seconds) ** 0.5
     return bool(_spectral_change(levels_db, steady_db) < limit)

@@ -34,6 +34,8 @@ _COPY_COLUMNS = {
 COPY_NUMBERS = ("copy_offset_s", "copy_confidence")
 _LARGEST = 1e12  # no distance or score is anywhere near
 WHOLE_NUMBERS = frozenset({"chunks", "missing", "extra"})
+TEXTS = frozenset({"verdict"})
+_INTERVAL = ("interval_low", "interval_high")  # one list of two numbers in a record
 
 
 class Found(NamedTuple):
@@ -146,7 +148,7 @@ def flat(record: Record, layout: Layout) -> Record:
     """Turn a record into a row; what is not known is None."""
     return {
         **{column: record.get(column) for column in (*LABELS, *layout.carried)},
-        **{column: record["overall"].get(column) for column in layout.overall},
+        **_judged_cells(record["overall"], layout),
         CHUNKS: json.dumps(record["chunks"], separators=(",", ":")),
         **({column: (record[COPY] or {}).get(name) for column, name in _COPY_COLUMNS.items()} if layout.copies else {}),
         KEY: record[KEY],
@@ -157,11 +159,25 @@ def nested(row: Mapping[str, Any], layout: Layout) -> Record:
     """Turn a row, of text or of numbers, back into a record; ValueError if it is damaged."""
     return {
         **{column: row[column] for column in (*LABELS, *layout.carried)},
-        "overall": {column: _number(column, row[column]) for column in layout.overall},
+        "overall": _judged(row, layout),
         "chunks": decode_json(row[CHUNKS]),
         **({COPY: _copy(row)} if layout.copies else {}),
         KEY: row[KEY],
     }
+
+
+def _judged_cells(overall: Record, layout: Layout) -> Record:
+    low, high = overall.get("interval") or (None, None)
+    values = {**overall, "interval_low": low, "interval_high": high}
+    return {column: values.get(column) for column in layout.overall}
+
+
+def _judged(row: Mapping[str, Any], layout: Layout) -> Record:
+    cells = {column: _number(column, row[column]) for column in layout.overall if column not in TEXTS}
+    texts = {column: row[column] or None for column in layout.overall if column in TEXTS}
+    ends = [cells.pop(column) for column in _INTERVAL if column in cells]
+    interval = {"interval": None if None in ends else ends} if ends else {}
+    return {**cells, **interval, **texts}
 
 
 def _copy(row: Mapping[str, Any]) -> Record | None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from speechcmp.batch.layout import (
     COPY_NUMBERS,
     KEY,
+    TEXTS,
     WHOLE_NUMBERS,
     Found,
     Layout,
@@ -192,7 +193,11 @@ class ParquetFolder:
         layout = self._layout
         types = {
             **dict.fromkeys(layout.columns, pa.string()),
-            **{name: pa.int64() if name in WHOLE_NUMBERS else pa.float64() for name in layout.overall},
+            **{
+                name: pa.int64() if name in WHOLE_NUMBERS else pa.float64()
+                for name in layout.overall
+                if name not in TEXTS
+            },
             **{name: pa.float64() for name in COPY_NUMBERS if layout.copies},
         }
         columns = {

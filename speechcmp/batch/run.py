@@ -29,7 +29,7 @@ from speechcmp.batch.result_file import ResultFile, open_results
 from speechcmp.batch.schedule import run_rows
 from speechcmp.batch.worker import Failure, Scored, failed, key_rows, outcome_of, record_of, score_rows
 from speechcmp.comparison.compare import CompareParams
-from speechcmp.comparison.serialize import OVERALL_FIELDS
+from speechcmp.comparison.serialize import OVERALL_COLUMNS
 from speechcmp.errors import ParameterError
 from speechcmp.parallel.processes import Workers
 
@@ -336,7 +336,7 @@ def open_files(
     with ExitStack() as stack:
         results = None
         if out is not None:
-            results = open_results(out, carried=carried, overall=OVERALL_FIELDS, copies=copies, resume=resume)
+            results = open_results(out, carried=carried, overall=OVERALL_COLUMNS, copies=copies, resume=resume)
             stack.callback(results.close)
         yield results, stack.enter_context(FailureFile(noted))
 

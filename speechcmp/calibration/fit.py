@@ -25,32 +25,36 @@ from speechcmp.calibration.evaluate import (
 )
 from speechcmp.errors import ParameterError
 from speechcmp.scoring.model import (
-    LEAST_RELATIVE,
     REFUSED,
     Curve,
+    ErrorBand,
     ScoreModel,
     TakeMeasures,
     TextVerifier,
     between_inputs,
     curve_of,
+    let_through,
     load_model,
-    logistic,
     mapping_inputs,
     score,
     score_take,
+    verifier_inputs,
 )
 
 FEWEST_RATINGS = 20
 FEWEST_TAKES = 10
 _N_FOLDS = 5
 _MAPPING = ("sound", "timing", "pauses")
-_SHARPNESS = 2.5  # takes that are half verified are few, and their scores mislead
+_PASSING_SHARE = 0.02  # of wrong takes may be called the same
 REFUSED_SHARE = 0.95
 _BASE_WEIGHT = 20.0  # ratings
 _MOST_WEIGHT = 1e12  # more would leave nothing to fit
 _MARGIN = 0.1  # of the share that may pass: the next recordings differ
-_OPEN = TextVerifier(100.0, 0.0, 0.0)
-_OFFSETS = (-100.0, 100.0)
+_OPEN = TextVerifier(0.0, 0.0, 0.0, 0.0, 0.0)
+_THRESHOLDS = (-100.0, 100.0)
+_BAND_SCORES = tuple(float(x) for x in range(0, 101, 5))
+_BAND_SHARE = 0.2  # of the ratings, those with the nearest scores, say how far a score is off
+_FEWEST_IN_BAND = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class Examples:
     >>> import numpy as np
     >>> import speechcmp
     >>> unlike = np.linspace(0.2, 0.9, 20).tolist()
-    >>> measures = [speechcmp.Measures(distance=x / 4, relative=x) for x in unlike]
+    >>> measures = [speechcmp.Measures(x / 4, x, phones=x / 2) for x in unlike]
     >>> takes = tuple(speechcmp.TakeMeasures.of_chunk(one) for one in measures)
     >>> rated = speechcmp.Examples(takes, tuple("abcde" * 4), tuple(100 - 80 * x for x in unlike))
     >>> len(rated.only(np.array(rated.ratings) > 80).takes)
@@ -205,7 +209,7 @@ def calibrate(
     >>> import numpy as np
     >>> import speechcmp
     >>> unlike = np.linspace(0.2, 0.9, 20).tolist()
-    >>> measures = [speechcmp.Measures(distance=x / 4, relative=x) for x in unlike]
+    >>> measures = [speechcmp.Measures(x / 4, x, phones=x / 2) for x in unlike]
     >>> takes = tuple(speechcmp.TakeMeasures.of_chunk(one) for one in measures)
     >>> rated = speechcmp.Examples(takes, tuple("abcde" * 4), tuple(100 - 80 * x for x in unlike))
     >>> fitted = speechcmp.calibrate(rated)
@@ -233,9 +237,7 @@ def calibrate(
     model, ratings, verifier = fit(*sets), None, None
     if rated.takes:
         ratings = _rating_fit(before[0], after[0], rated)
-        gaps = np.asarray(rated.ratings) - after[0]
-        low, high = (round(float(x), 2) for x in np.quantile(gaps, [0.1, 0.9]))
-        model = replace(model, error=(min(0.0, low), max(0.0, high)))
+        model = replace(model, error=error_band(after[0], np.asarray(rated.ratings)))
     if sets[2].takes:
         verifier = VerificationFit(separation(before[1], before[2]), separation(after[1], after[2]))
     return Calibrated(replace(model, fitted=_fitted(sets, ratings, verifier)), ratings, verifier)
@@ -250,14 +252,48 @@ def fit_verifier(
 ) -> ScoreModel:
     """Fit the verifier to takes of the right text and of wrong texts; the mapping stays as it is.
 
-    A logistic regression on their chunks that weighs both kinds alike, made sharper, then moved until
-    a share of the wrong takes, and a little more, scores below 20. It is weaker in short chunks and in one voice.
+    A logistic regression on their chunks that weighs both kinds alike. Then the threshold of another text is set so
+    that a share of the wrong takes, and a little more, scores below 20; that of the same text so that hardly any wrong
+    one reaches it. It is weaker in short chunks and in one voice.
     """
-    shape = _fit_logistic(*_verifier_inputs(same), *_verifier_inputs(wrong)) * _SHARPNESS
-    verifier = TextVerifier(0.0, *np.round(shape, 3).tolist())
-    offsets = [_refusing_offset(take, verifier, base) for take in wrong]
-    offset = float(np.quantile(offsets, (1 - _MARGIN) * (1 - refused_share)))
-    return replace(base, verifier=replace(verifier, offset=round(offset, 3)))
+    verifier = fit_log_odds(same, wrong)
+    thresholds = [_refusing_threshold(take, verifier, base) for take in wrong]
+    other = float(np.quantile(thresholds, 1 - (1 - _MARGIN) * (1 - refused_share)))
+    return replace(base, verifier=with_thresholds(verifier, other, wrong))
+
+
+def fit_log_odds(same: Sequence[TakeMeasures], wrong: Sequence[TakeMeasures]) -> TextVerifier:
+    """Fit the log odds of the same text, where it is as often the same as not; thresholds are 0."""
+    offset, slopes = _fit_logistic(*_verifier_inputs(same), *_verifier_inputs(wrong))
+    return TextVerifier(round(offset, 3), *np.round(slopes, 3).tolist())
+
+
+def with_thresholds(verifier: TextVerifier, other: float, wrong: Sequence[TakeMeasures]) -> TextVerifier:
+    """Set the threshold of another text, and that of the same one so that few of the wrong takes' chunks reach it."""
+    logits = [verifier.logit(one) for take in wrong for one in take.chunks if one is not None]
+    same = max(other, float(np.quantile(logits, 1 - _PASSING_SHARE)))
+    return replace(verifier, other=round(other, 3), same=round(same, 3))
+
+
+def error_band(scores: Floats, ratings: Floats) -> ErrorBand:
+    """Say within what four fifths of the ratings lie, by the score: quantiles of the errors of the nearest scores.
+
+    Parameters
+    ----------
+    scores, ratings : float64, shape (n,)
+        Scores by a model that was fitted without the speaker.
+    """
+    n_near = min(len(scores), max(_FEWEST_IN_BAND, round(_BAND_SHARE * len(scores))))
+    # Of n errors and a next one, the k-th smallest is above the next one with k / (n + 1): conformal prediction.
+    first = max(math.floor(0.1 * (n_near + 1)), 1) - 1
+    last = min(math.ceil(0.9 * (n_near + 1)), n_near) - 1
+    low, high = [], []
+    for center in _BAND_SCORES:
+        near = np.argsort(np.abs(scores - center), kind="stable")[:n_near]
+        errors = np.sort(ratings[near] - scores[near])
+        low.append(round(min(0.0, float(errors[first])), 2))
+        high.append(round(max(0.0, float(errors[last])), 2))
+    return ErrorBand(_BAND_SCORES, tuple(low), tuple(high))
 
 
 def folds(speakers: Sequence[str], *, seed: int = 0) -> list[NDArray[np.bool_]]:
@@ -372,19 +408,19 @@ def _equation(take: TakeMeasures, rating: float, base: ScoreModel) -> tuple[Floa
     """
     total_s = sum(take.durations_s)
     lost = {name: np.zeros(len(curve_of(base, name).knots)) for name in _MAPPING}
-    said, let_through = 0.0, 0.0
+    said, kept = 0.0, 0.0
     for one, duration_s in zip(take.chunks, take.durations_s, strict=True):
         if one is None:
             continue
         share = duration_s / total_s
-        passed = share * logistic(base.verifier.logit(one))
-        said, let_through = said + share, let_through + passed
+        passed = share * (base.verifier.logit(one) >= base.verifier.other)
+        said, kept = said + share, kept + passed
         for name, value in mapping_inputs(one).items():
             lost[name] += passed * curve_of(base, name).basis(value)
     between = between_inputs(total_s, take.pauses_s, take.extra_s)
-    lost["pauses"] += let_through * curve_of(base, "pauses").basis(between["pauses"])
-    weight = let_through / said if said else 0.0
-    points = let_through * (100 - curve_of(base, "extra")(between["extra"])) - weight * rating
+    lost["pauses"] += kept * curve_of(base, "pauses").basis(between["pauses"])
+    weight = kept / said if said else 0.0
+    points = kept * (100 - curve_of(base, "extra")(between["extra"])) - weight * rating
     return np.concatenate(list(lost.values())), points
 
 
@@ -392,15 +428,15 @@ def _equation(take: TakeMeasures, rating: float, base: ScoreModel) -> tuple[Floa
 
 
 def _verifier_inputs(takes: Sequence[TakeMeasures]) -> tuple[Floats, Floats]:
-    """Return the verifier's inputs for every chunk, (n, 2), and its weight, (n,): takes weigh alike, 0.5 together."""
+    """Return the verifier's inputs for every chunk, (n, 4), and its weight, (n,): takes weigh alike, 0.5 together."""
     found = [[one for one in take.chunks if one is not None] for take in takes]
-    inputs = [(one.distance, math.log(max(one.relative, LEAST_RELATIVE))) for chunks in found for one in chunks]
+    inputs = [verifier_inputs(one) for chunks in found for one in chunks]
     weights = np.array([1 / len(chunks) for chunks in found for _ in chunks])
     return np.array(inputs), 0.5 * weights / weights.sum()
 
 
-def _fit_logistic(same: Floats, same_weights: Floats, wrong: Floats, wrong_weights: Floats) -> Floats:
-    """Return slopes, not negative, of the log odds of `wrong`."""
+def _fit_logistic(same: Floats, same_weights: Floats, wrong: Floats, wrong_weights: Floats) -> tuple[float, Floats]:
+    """Return the offset of the log odds of `same`, and slopes, not negative, by which they fall."""
     from scipy.optimize import minimize  # noqa: PLC0415 - comparing does not need it
 
     inputs, weights = np.vstack([same, wrong]), np.concatenate([same_weights, wrong_weights])
@@ -415,24 +451,26 @@ def _fit_logistic(same: Floats, same_weights: Floats, wrong: Floats, wrong_weigh
         value = float(weights @ np.logaddexp(0, -margins) + 1e-4 * (slopes[1:] ** 2).sum())
         return value, pulls @ design + np.append(0.0, 2e-4 * slopes[1:])
 
-    best = minimize(loss, np.zeros(3), jac=True, method="L-BFGS-B", bounds=[(None, None), (0, None), (0, None)])
+    bounds = [(None, None), *[(0, None)] * inputs.shape[1]]
+    best = minimize(loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds)
     slopes: Floats = best.x[1:] / scale
-    return slopes
+    return float(slopes @ middle - best.x[0]), slopes
 
 
-def _refusing_offset(take: TakeMeasures, verifier: TextVerifier, base: ScoreModel) -> float:
-    """Return the largest offset of the verifier at which a take scores below 20, to a thousandth."""
+def _refusing_threshold(take: TakeMeasures, verifier: TextVerifier, base: ScoreModel) -> float:
+    """Return the least threshold of another text at which a take scores below 20, to a thousandth."""
     open_model, total_s = replace(base, verifier=_OPEN), sum(take.durations_s)
     between = between_inputs(total_s, take.pauses_s, take.extra_s)
     cost = sum(curve_of(base, name)(value) for name, value in between.items())
     worth = [
-        (verifier.logit(one), duration_s / total_s * max(0.0, score(one, open_model).value - cost))
+        (duration_s / total_s, verifier.logit(one), max(0.0, score(one, open_model).value - cost))
         for one, duration_s in zip(take.chunks, take.durations_s, strict=True)
         if one is not None
     ]
-    low, high = _OFFSETS
+    low, high = _THRESHOLDS
     while high - low > 1e-3:
         middle = (low + high) / 2
-        refused = sum(points * logistic(logit + middle) for logit, points in worth) < REFUSED
-        low, high = (middle, high) if refused else (low, middle)
-    return low
+        tried = replace(verifier, other=middle, same=max(middle, verifier.same))
+        value = sum(share * let_through(points, logit, tried) for share, logit, points in worth)
+        low, high = (low, middle) if value < REFUSED else (middle, high)
+    return high

@@ -73,7 +73,7 @@ def batch(
     output_format: Annotated[
         Literal["table", "json"], typer.Option("--format", "-f", help="How to print the summary.")
     ] = "table",
-    recipe: options.RecipeOption = "default",
+    recipe: options.RecipeOption = "phones",
     match: Annotated[
         Literal["time", "index"],
         typer.Option("--match", help="Match chunks by time and sound, or by number."),

@@ -34,7 +34,7 @@ def compare(
             help="Another reading of the text, or a folder of them; repeatable. Each take is then placed among them.",
         ),
     ] = None,
-    recipe: options.RecipeOption = "default",
+    recipe: options.RecipeOption = "phones",
     by: Annotated[
         Literal["time", "index", "matrix"],
         typer.Option(

@@ -104,7 +104,7 @@ RecursiveOption = Annotated[
 ]
 RecipeOption = Annotated[
     str,
-    typer.Option("--recipe", envvar="SPEECHCMP_RECIPE", help="default, or classic: librosa's MFCC and L1."),
+    typer.Option("--recipe", envvar="SPEECHCMP_RECIPE", help="phones; mfcc: no network; classic: librosa's MFCC, L1."),
 ]
 DtwOption = Annotated[
     Literal["exact", "fastdtw"],

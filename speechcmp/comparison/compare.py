@@ -22,14 +22,15 @@ from speechcmp.comparison.mismatch import find_mismatches, local_costs
 from speechcmp.comparison.result import ChunkPair, Comparison, Copy, DistanceMatrix, Side, Span
 from speechcmp.dtw.warp import WarpingPath, dtw_distance, dtw_distances, dtw_path, fastdtw_distance
 from speechcmp.errors import ParameterError
-from speechcmp.features.mfcc import Features, frame_levels, log_mel_bands
+from speechcmp.features.mfcc import SPEECH_BANDS, Features, frame_levels, log_mel_bands
+from speechcmp.features.phones import phonetic_features
 from speechcmp.features.prosody import ProsodyTrace, compare_prosody, trace
 from speechcmp.features.recipes import RECIPES, Recipe, extract_features, features_of_bands, find_recipe
 from speechcmp.runs import widen
-from speechcmp.scoring.impostors import HOP_S, SCORE_BANDS, measure_chunk
+from speechcmp.scoring.impostors import HOP_S, Stretch, measure_chunk
 from speechcmp.scoring.model import MISSING, Score, ScoreModel, combine, score
 
-ALIGNMENT_RECIPE = RECIPES["default"]  # what the penalties of the alignment were fitted with
+ALIGNMENT_RECIPE = RECIPES["mfcc"]  # what the penalties of the alignment were fitted with
 _ALIGNMENT = AlignParams()
 _MARGIN_FRAMES = 5  # soft beginnings and endings of speech
 
@@ -41,7 +42,7 @@ class CompareParams:
     Attributes
     ----------
     recipe : str or Recipe
-        Features and frame distance: ``"default"``, ``"classic"``, or one of your own.
+        Features and frame distance: ``"phones"``, ``"mfcc"``, ``"classic"``, or one of your own.
     by : {"time", "index"}
         Which stretch of the take belongs to a chunk of the reference: the one in which the same is said,
         or the take's chunk of the same number.
@@ -70,7 +71,7 @@ class CompareParams:
     ('time', 'all')
     """
 
-    recipe: str | Recipe = "default"
+    recipe: str | Recipe = "phones"
     by: Literal["time", "index"] = "time"
     dtw: Literal["exact", "fastdtw"] = "exact"
     band: float | None = None
@@ -106,8 +107,8 @@ class Prepared:
         Speech and 50 ms around it: what takes part in a distance, if the recipe leaves pauses out.
     features : float32, shape (n_recipe_frames, n_dims), or None
         Of the whole recording; None if the recipe works on single chunks.
-    bands : float32, shape (n_frames, 40)
-        What scores are worked out from; see `speechcmp.scoring.impostors.measure_bands`.
+    whole : Stretch
+        What scores are worked out from: mel bands and phonetic features of the whole recording.
     prosody : ProsodyTrace or None
         If details are asked for.
     warnings : tuple of str
@@ -123,7 +124,7 @@ class Prepared:
     >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
     >>> params = speechcmp.CompareParams(details="scores")
     >>> speechcmp.prepare(reference, params)
-    <Prepared 'reference', 6.00 s, by recipe 'default': 3 chunks>
+    <Prepared 'reference', 6.00 s, by recipe 'phones': 3 chunks>
     """
 
     recording: AnySource
@@ -132,7 +133,7 @@ class Prepared:
     speech: Speech
     spoken: NDArray[np.bool_]
     features: Features | None
-    bands: Features
+    whole: Stretch
     prosody: ProsodyTrace | None
     warnings: tuple[str, ...]
 
@@ -220,7 +221,7 @@ def prepare(recording: AnySource, params: CompareParams) -> Prepared:
     >>> take = speechcmp.Recording.from_array(said[:2].ravel(), 16_000, name="take")
     >>> params = speechcmp.CompareParams(details="scores")
     >>> speechcmp.prepare(take, params)
-    <Prepared 'take', 4.00 s, by recipe 'default': 2 chunks>
+    <Prepared 'take', 4.00 s, by recipe 'phones': 2 chunks>
     """
     recipe = find_recipe(params.recipe)
     if isinstance(recording, AudioFile):  # whose samples are checked as they are read
@@ -233,12 +234,15 @@ def prepare(recording: AnySource, params: CompareParams) -> Prepared:
     mono = to_mono(split.source, ALIGNMENT_RECIPE.sample_rate)
     levels = frame_levels(mono.samples, ALIGNMENT_RECIPE.mfcc.hop_length)
     # One spectrum for both: the alignment shares the score's windows.
-    ours, bands = log_mel_bands(mono.samples, mono.sample_rate, [ALIGNMENT_RECIPE.mfcc, SCORE_BANDS])
+    ours, bands = log_mel_bands(mono.samples, mono.sample_rate, [ALIGNMENT_RECIPE.mfcc, SPEECH_BANDS])
     aligned = features_of_bands(ours, levels, ALIGNMENT_RECIPE)
     is_speech = speech_frames(levels)
     track = Track(aligned, is_speech, [_frames(chunk, HOP_S, len(aligned)) for chunk in chunks])
+    phones = phonetic_features(bands)
     features: Features | None = aligned
-    if recipe != ALIGNMENT_RECIPE:
+    if recipe.phonetic:
+        features = phones
+    elif recipe != ALIGNMENT_RECIPE:
         features = None if recipe.per_chunk else extract_features(split.source, recipe)
     return Prepared(
         recording=split.source,
@@ -247,7 +251,7 @@ def prepare(recording: AnySource, params: CompareParams) -> Prepared:
         speech=Speech.of(track, _ALIGNMENT),
         spoken=widen(is_speech, _MARGIN_FRAMES),
         features=features,
-        bands=bands,
+        whole=Stretch(bands, phones),
         prosody=None if params.details == "scores" else trace(mono, pitch=params.details == "pitch"),
         warnings=split.warnings,
     )
@@ -303,7 +307,9 @@ def compare_prepared(
     if params.by == "index":
         alignment = _by_index(reference, take)
     else:
-        alignment = align_speech(reference.speech, take.speech, params=_ALIGNMENT)
+        alignment = _second_look(
+            reference, take, align_speech(reference.speech, take.speech, params=_ALIGNMENT), params.model
+        )
     located = [_locate(reference, take, match) for match in alignment.matches]
     pairs = tuple(_pairs(reference, take, located, params))
     matched = [pair for pair in pairs if pair.take is not None]
@@ -324,6 +330,22 @@ def compare_prepared(
         copy=copy,
         calibration=params.model.name if params.model else None,
     )
+
+
+def _second_look(reference: Prepared, take: Prepared, found: Alignment, model: ScoreModel | None) -> Alignment:
+    """Match a chunk that the alignment calls missing with all that was said, unless that is of another text.
+
+    So it is with a beginner, whose halting words cost the alignment more than leaving the chunk out.
+    """
+    (match, *others) = found.matches or (None,)
+    if others or match is None or match.status != "missing" or not take.chunks:
+        return found
+    frames = take.speech.track.chunks
+    said = FrameRange(frames[0][0], frames[-1][1])
+    whole = Span(take.chunks[0].start_s, take.chunks[-1].end_s)
+    if score(measure_chunk(_cut(reference, reference.chunks[0]), _cut(take, whole)), model).verdict == "other":
+        return found
+    return Alignment((replace(match, status="matched", take=said),), (), ())
 
 
 def _check_recipes(reference: Prepared, take: Prepared, params: CompareParams) -> None:
@@ -454,7 +476,7 @@ def _matched_pair(
     recipe = reference.recipe
     ours, our_frames = _features_of(reference, chunk)
     theirs, their_frames = _features_of(take, span)
-    measures = measure_chunk(_cut(reference.bands, chunk), _cut(take.bands, span))
+    measures = measure_chunk(_cut(reference, chunk), _cut(take, span))
     pair = ChunkPair(
         index=match.index,
         status="matched",
@@ -488,9 +510,8 @@ def _step_costs(
     return costs, float(local_costs(ours, elsewhere, path.steps, metric=recipe.metric).mean())
 
 
-def _cut(bands: Features, span: Span) -> Features:
-    start, stop = _frames(span, HOP_S, len(bands))
-    return bands[start:stop]
+def _cut(side: Prepared, span: Span) -> Stretch:
+    return side.whole.cut(*_frames(span, HOP_S, len(side.whole.bands)))
 
 
 def _overall_score(pairs: Sequence[ChunkPair], extra: Sequence[Span], params: CompareParams) -> Score | None:

@@ -36,7 +36,7 @@ class Mismatch:
     [0, 1, 0]
     >>> start_s, end_s = result.pairs[1].worst[0].reference_s
     >>> print(f"{start_s:.1f} to {end_s:.1f}")  # the noise was replaced from 2.875 s to 3.125 s
-    2.9 to 3.1
+    2.9 to 3.2
     """
 
     reference_s: tuple[float, float]

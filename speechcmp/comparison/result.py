@@ -438,8 +438,8 @@ class DistanceMatrix:
     >>> matrix = speechcmp.distance_matrix(reference, take)
     >>> matrix
     <DistanceMatrix of 'take' against 'reference': 3 x 2 chunks>
-    >>> (matrix.distances < 0.2).tolist()
-    [[True, False], [False, True], [False, False]]
+    >>> matrix.distances.argmin(axis=0).tolist()  # the chunk of the reference that each of the take is nearest to
+    [0, 1]
     """
 
     recipe: str

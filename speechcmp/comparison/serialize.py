@@ -13,9 +13,9 @@ from speechcmp.tables import finite
 
 SCHEMA = "speechcmp.compare/1"
 # Of a chunk, in a line of many; the last three are what the score can be worked out from again.
-_BRIEF = ("index", "status", "distance", "score", "reference", "pause_before_s", "measures")
+_BRIEF = ("index", "status", "distance", "score", "interval", "verdict", "reference", "pause_before_s", "measures")
 _LARGEST = 1e12  # no measure and no time is anywhere near
-_MEASURES = ("distance", "relative", "tempo", "pause")
+_MEASURES = ("distance", "relative", "phones", "tempo", "pause")
 
 
 def to_dict(result: Comparison) -> dict[str, Any]:
@@ -53,7 +53,11 @@ def to_dict(result: Comparison) -> dict[str, Any]:
             **({"copy": result.copy._asdict()} if result.copy else {}),
             "reference": side_values(result.reference),
             "take": side_values(result.take),
-            "overall": {**overall_values(result), "score_parts": score_values(result.score)},
+            "overall": {
+                **overall_values(result),
+                **judgement_values(result.score),
+                "score_parts": score_values(result.score),
+            },
             **({"spread": spread_values(result.spread)} if result.spread else {}),
             "chunks": [pair_values(pair) for pair in result.pairs],
             "extra": [span._asdict() for span in result.extra],
@@ -89,6 +93,11 @@ def score_values(score: Score | None) -> dict[str, Any] | None:
     return {"lost": score.lost._asdict(), "interval": list(score.interval), "same_text": score.same_text}
 
 
+def judgement_values(score: Score | None) -> dict[str, Any]:
+    """Return what a score is worth: its likely range, and whether the text is the same."""
+    return {"interval": list(score.interval) if score else None, "verdict": score.verdict if score else None}
+
+
 def spread_values(spread: Spread) -> dict[str, Any]:
     """Return the place of a take among several references; see `speechcmp.comparison.result.Spread`."""
     return {
@@ -114,6 +123,7 @@ def pair_values(pair: ChunkPair) -> dict[str, Any]:
         "take": pair.take._asdict() if pair.take else None,
         "distance": pair.distance,
         "score": pair.score.value if pair.score else None,
+        **judgement_values(pair.score),
         "score_parts": score_values(pair.score),
         "measures": _measure_values(pair.measures) if pair.measures else None,
         "tempo": pair.tempo,
@@ -166,7 +176,9 @@ def brief_values(result: Comparison) -> dict[str, Any]:
     """Return the short form, ``overall`` and ``chunks``, rounded as everything that is written."""
     chunks = [pair_values(pair) for pair in result.pairs]
     brief = [{field: chunk[field] for field in _BRIEF if field in chunk} for chunk in chunks]
-    values: dict[str, Any] = finite({"overall": overall_values(result), "chunks": brief})
+    values: dict[str, Any] = finite(
+        {"overall": {**overall_values(result), **judgement_values(result.score)}, "chunks": brief}
+    )
     return values
 
 
@@ -239,4 +251,5 @@ def _number(values: Any, name: str, where: str) -> float:  # noqa: ANN401 - any 
 
 
 _SIDE = Side("", None, 0.0)
-OVERALL_FIELDS = tuple(overall_values(Comparison("", _SIDE, _SIDE, (), (), (), 0.0, None, None)))
+_NUMBERS = tuple(overall_values(Comparison("", _SIDE, _SIDE, (), (), (), 0.0, None, None)))
+OVERALL_COLUMNS = (*_NUMBERS, "interval_low", "interval_high", "verdict")  # of a table

@@ -80,6 +80,10 @@ class MfccParams:
             raise ParameterError(f"{self}: fmin and lifter can't be negative, fmax must be above fmin")
 
 
+# Of 16 kHz: what scores and phonetic features are worked out from.
+SPEECH_BANDS = MfccParams(n_fft=512, win_length=400, hop_length=160, n_mels=40)
+
+
 def frame_levels(samples: NDArray[np.floating], hop_length: int) -> NDArray[np.float32]:
     """Measure the level around each frame: of `hop_length` samples on either side of its center.
 

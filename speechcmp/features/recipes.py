@@ -11,6 +11,7 @@ from speechcmp.audio.vad import speech_frames
 from speechcmp.dtw.warp import METRICS
 from speechcmp.errors import ParameterError
 from speechcmp.features.mfcc import (
+    SPEECH_BANDS,
     Features,
     MfccParams,
     cepstral_basis,
@@ -19,6 +20,7 @@ from speechcmp.features.mfcc import (
     log_mel_bands,
     normalize_cepstra,
 )
+from speechcmp.features.phones import PHONE_STRIDE, phonetic_features
 
 # Shorter frames say nothing new, and longer ones hold several sounds.
 _SHORTEST_HOP_S, _LONGEST_HOP_S = 0.001, 0.1
@@ -50,11 +52,15 @@ class Recipe:
         Append the coefficients' slopes times this; 0 leaves them out.
     pauses : bool
         Whether pauses inside a chunk take part in its distance.
+    phonetic : bool
+        Put the mel bands through the network of `speechcmp.features.phones`, at half their rate, instead of making
+        cepstra of them; `mfcc` must be `SPEECH_BANDS` then.
 
     Raises
     ------
     ParameterError
-        The metric is unknown, or frames are not centered, or too short or too long.
+        The metric is unknown, or frames are not centered, or too short or too long; or a phonetic recipe has other
+        bands.
 
     Examples
     --------
@@ -76,10 +82,13 @@ class Recipe:
     deviation_power: float | None = None
     delta_weight: float = 0.0
     pauses: bool = True
+    phonetic: bool = False
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise ParameterError(f"metric: {self.metric!r} is unknown; choose one of {', '.join(METRICS)}")
+        if self.phonetic and (self.mfcc, self.sample_rate) != (SPEECH_BANDS, 16_000):
+            raise ParameterError(f"recipe {self.name}: the phonetic network needs SPEECH_BANDS at 16000 Hz")
         if not self.mfcc.center:
             raise ParameterError(f"recipe {self.name}: frames must be centered, so that frame t lies at t * hop_s")
         if not _SHORTEST_HOP_S <= self.hop_s <= _LONGEST_HOP_S:
@@ -91,16 +100,17 @@ class Recipe:
     @property
     def hop_s(self) -> float:
         """Seconds between two frames."""
-        return self.mfcc.hop_length / self.sample_rate
+        return self.mfcc.hop_length / self.sample_rate * (PHONE_STRIDE if self.phonetic else 1)
 
 
 RECIPES = MappingProxyType(
     {
         recipe.name: recipe
         for recipe in (
+            Recipe("phones", 16_000, SPEECH_BANDS, "cosine", pauses=False, phonetic=True),
             Recipe("classic", 22_050, MfccParams(), "l1", per_chunk=True),
             Recipe(
-                "default",
+                "mfcc",
                 16_000,
                 MfccParams(n_mfcc=12, n_fft=512, win_length=400, hop_length=160, n_mels=26),
                 "cosine",
@@ -120,7 +130,7 @@ def find_recipe(recipe: str | Recipe) -> Recipe:
     Parameters
     ----------
     recipe : str or Recipe
-        ``"default"``, ``"classic"``, or one of your own.
+        ``"phones"`` (or ``"default"``), ``"mfcc"``, ``"classic"``, or one of your own.
 
     Returns
     -------
@@ -140,6 +150,8 @@ def find_recipe(recipe: str | Recipe) -> Recipe:
     """
     if isinstance(recipe, Recipe):
         return recipe
+    if recipe == "default":
+        return RECIPES["phones"]
     if recipe not in RECIPES:
         raise ParameterError(f"recipe: {recipe!r} is unknown; choose one of {', '.join(RECIPES)}")
     return RECIPES[recipe]
@@ -170,11 +182,13 @@ def extract_features(recording: AnySource, recipe: Recipe) -> Features:
     >>> import numpy as np
     >>> import speechcmp
     >>> noise = speechcmp.Recording.from_array(np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
-    >>> speechcmp.extract_features(noise, speechcmp.find_recipe("default")).shape
-    (101, 24)
+    >>> [speechcmp.extract_features(noise, speechcmp.find_recipe(name)).shape for name in ("phones", "mfcc")]
+    [(51, 64), (101, 24)]
     """
     mono = to_mono(recording, recipe.sample_rate)
     (bands,) = log_mel_bands(mono.samples, recipe.sample_rate, [recipe.mfcc])
+    if recipe.phonetic:
+        return phonetic_features(bands)
     return features_of_bands(bands, frame_levels(mono.samples, recipe.mfcc.hop_length), recipe)
 
 

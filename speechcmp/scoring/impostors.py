@@ -8,6 +8,7 @@ Experiments, figures and references ([1]_, [2]_): docs/algorithms/impostors.md.
 import functools
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +18,18 @@ from speechcmp.audio.vad import loud_frames
 from speechcmp.dtw.kernel import unit_vectors
 from speechcmp.dtw.warp import dtw_pair_distances
 from speechcmp.errors import ParameterError
-from speechcmp.features.mfcc import Features, MfccParams, cosine_basis, log_mel_bands
+from speechcmp.features.mfcc import SPEECH_BANDS, Features, cosine_basis, log_mel_bands
+from speechcmp.features.phones import PHONE_STRIDE, phonetic_features
 
 SAMPLE_RATE = 16_000
 HOP_S = 0.01
-N_BANDS = 40
+N_BANDS = SPEECH_BANDS.n_mels
 LARGEST_MEASURE = 1e100  # farther ones would make scores of no number
-SCORE_BANDS = MfccParams(n_fft=512, win_length=400, hop_length=160, n_mels=N_BANDS)
 
 _CLICK_FRAMES = 14  # shorter at an end, the reach included, is no word
 _ALONE_FRAMES = 20  # to the next speech
 _STEP_FRAMES = 3  # of 10 ms in one: as good as 2, at less than half the cost
+_PHONE_STEP_FRAMES = 4  # as good as 2
 _MOST_STEPS = 700  # longer chunks (20 s) are averaged more coarsely
 _FEWEST_STEPS = 8
 _WARPS = (0.0, -0.1, -0.05, 0.05, 0.1)  # of the mel axis
@@ -49,9 +51,11 @@ class Measures:
     Attributes
     ----------
     distance : float
-        As `dtw_distance`, cosine, over speech at 30 ms a frame, after normalization of the speakers.
+        Of cepstra: as `dtw_distance`, cosine, over speech at 30 ms a frame, after normalization of the speakers.
     relative : float
         `distance` / its mean over impostors: 0 for a copy, about 1 for another text.
+    phones : float
+        As `dtw_distance`, cosine, of phonetic features (`speechcmp.features.phones`) over speech at 40 ms a frame.
     tempo : float
         Seconds of speech in the take / in the reference, pauses left out.
     pause : float
@@ -65,72 +69,128 @@ class Measures:
     Examples
     --------
     >>> import speechcmp
-    >>> speechcmp.Measures(distance=0.1, relative=0.4, tempo=1.2)
-    Measures(distance=0.1, relative=0.4, tempo=1.2, pause=0.0)
+    >>> speechcmp.Measures(distance=0.2, relative=0.6, phones=0.2, tempo=1.2)
+    Measures(distance=0.2, relative=0.6, phones=0.2, tempo=1.2, pause=0.0)
     """
 
     distance: float
     relative: float
+    phones: float
     tempo: float = 1.0
     pause: float = 0.0
 
     def __post_init__(self) -> None:
-        values = self.distance, self.relative, self.tempo, self.pause
+        values = self.distance, self.relative, self.phones, self.tempo, self.pause
         if not all(0 <= value <= LARGEST_MEASURE for value in values) or self.tempo < 1 / LARGEST_MEASURE:
             raise ParameterError(
                 f"measures must be finite and not negative, tempo above 0, given {self}; measure again"
             )
 
 
-def measure_bands(recording: Recording) -> Features:
-    """Measure the mel bands of a whole recording, from which chunks are cut.
+class Stretch(NamedTuple):
+    """What a chunk, or what the take says in its place, is measured by.
 
-    Returns
-    -------
-    float32, shape (n_frames, 40)
-        dB, time first; frame t is centered at ``t * HOP_S`` seconds.
-    """
-    mono = resample(mix_down(recording), SAMPLE_RATE)
-    return log_mel_bands(mono.samples, SAMPLE_RATE, [SCORE_BANDS])[0]
-
-
-def measure_chunk(reference: Features, take: Features) -> Measures:
-    """Hold a stretch of the take against a chunk of the reference.
-
-    Parameters
+    Attributes
     ----------
-    reference, take : float32, shape (n_frames, 40)
-        Stretches of what `measure_bands` returns.
+    bands : float32, shape (n_frames, 40)
+        dB, time first, 10 ms a frame: `log_mel_bands` by `SPEECH_BANDS`.
+    phones : float32, shape (about n_frames / 2, 64)
+        Of the same stretch, 20 ms a frame: `phonetic_features`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import speechcmp
+    >>> noise = speechcmp.Recording.from_array(np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
+    >>> whole = speechcmp.prepare(noise, speechcmp.CompareParams()).whole
+    >>> whole.bands.shape, whole.phones.shape
+    ((101, 40), (51, 64))
+    """
+
+    bands: Features
+    phones: Features
+
+    def cut(self, start: int, stop: int) -> "Stretch":
+        """Cut a part out.
+
+        Parameters
+        ----------
+        start, stop : int
+            Frames of the bands.
+
+        Returns
+        -------
+        Stretch
+            These frames of the bands, and the features that lie among them.
+        """
+        return Stretch(self.bands[start:stop], self.phones[start // PHONE_STRIDE : -(-stop // PHONE_STRIDE)])
+
+
+def measure_recording(recording: Recording) -> Stretch:
+    """Work out what a whole recording is measured by, from which chunks are cut."""
+    mono = resample(mix_down(recording), SAMPLE_RATE)
+    (bands,) = log_mel_bands(mono.samples, SAMPLE_RATE, [SPEECH_BANDS])
+    return Stretch(bands, phonetic_features(bands))
+
+
+def measure_chunk(reference: Stretch, take: Stretch) -> Measures:
+    """Hold a stretch of the take against a chunk of the reference.
 
     Raises
     ------
     ParameterError
         A side is empty or has not 40 bands.
     """
-    for name, bands in (("reference", reference), ("take", take)):
-        if bands.ndim != 2 or not len(bands) or bands.shape[1] != N_BANDS:
-            raise ParameterError(f"{name}: must be (n_frames, {N_BANDS}), n_frames > 0, given {bands.shape}")
-    (ours, our_pauses), (theirs, their_pauses) = _spoken(reference), _spoken(take)
-    n_steps = round(math.sqrt(len(ours) * len(theirs)) / _STEP_FRAMES)
-    n_steps = min(max(n_steps, _FEWEST_STEPS), _MOST_STEPS)
-    both = np.concatenate([_stretch(_cepstra(ours, 1), n_steps), _stretch(_cepstra(theirs, len(_WARPS)), n_steps)])
-    units = unit_vectors(both.reshape(-1, len(_WEIGHTS))).reshape(*both.shape[:2], -1)
+    for name, side in (("reference", reference), ("take", take)):
+        shape = side.bands.shape
+        if len(shape) != 2 or not min(shape[0], len(side.phones)) or shape[1] != N_BANDS:
+            raise ParameterError(f"{name}: must be (n_frames, {N_BANDS}), n_frames > 0, given {shape}")
+    (ours, our_pauses), (theirs, their_pauses) = _spoken(reference.bands), _spoken(take.bands)
+    cepstra = _cepstra(reference.bands[ours], 1), _cepstra(take.bands[theirs], len(_WARPS))
+    distance, relative = _among_impostors(*cepstra, _n_steps(len(ours), len(theirs), _STEP_FRAMES))
+    n_steps = _n_steps(len(ours), len(theirs), _PHONE_STEP_FRAMES)
+    features = [_phones_of(reference.phones, ours), _phones_of(take.phones, theirs)]
+    units = _unit_steps(np.concatenate([_stretch(side[:, None], n_steps) for side in features]))
+    phones = float(_distances(units, units, _ALL_WARPS[:1])[0])
+    pause = abs(their_pauses - our_pauses) / (len(ours) + our_pauses)
+    return Measures(distance, relative, phones, len(theirs) / len(ours), pause)
+
+
+def _n_steps(n_ours: int, n_theirs: int, step_frames: int) -> int:
+    return min(max(round(math.sqrt(n_ours * n_theirs) / step_frames), _FEWEST_STEPS), _MOST_STEPS)
+
+
+def _among_impostors(ours: NDArray[np.float32], theirs: NDArray[np.float32], n_steps: int) -> tuple[float, float]:
+    """Return the least distance over the warps of `theirs`, and what it is of the mean over impostors.
+
+    Sides are (n_frames, n_warps, n_dims), with one warp of `ours`.
+    """
+    units = _unit_steps(np.concatenate([_stretch(ours, n_steps), _stretch(theirs, n_steps)]))
     distances = _distances(units, units, _ALL_WARPS)
     best = int(distances.argmin())
     impostors = _impostor_frames(n_steps)
     chance = _distances(units[0, impostors], units[1 + best, impostors], _ALL_IMPOSTORS).mean()
     distance = float(distances[best])
-    pause = abs(their_pauses - our_pauses) / (len(ours) + our_pauses)
-    return Measures(distance, distance / float(chance) if chance else 1.0, len(theirs) / len(ours), pause)
+    return distance, distance / float(chance) if chance else 1.0
 
 
-def _spoken(bands: Features) -> tuple[Features, int]:
+def _unit_steps(steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (n, n_steps, n_dims) as unit vectors, filled up with zeros as the kernel wants them."""
+    return unit_vectors(steps.reshape(-1, steps.shape[2])).reshape(*steps.shape[:2], -1)
+
+
+def _phones_of(phones: Features, spoken: NDArray[np.int64]) -> Features:
+    """Return the phonetic features of frames of speech, of 10 ms."""
+    return phones[np.minimum(np.unique(spoken // PHONE_STRIDE), len(phones) - 1)]
+
+
+def _spoken(bands: Features) -> tuple[NDArray[np.int64], int]:
     """Return the frames of speech, and how many others lie between the first and the last of them."""
     frames = np.flatnonzero(_is_speech(bands))
     gaps = np.flatnonzero(frames[1:] - frames[:-1] > _ALONE_FRAMES) + 1
     if len(gaps):
         frames = _without_clicks(np.split(frames, gaps))
-    return bands[frames], int(frames[-1]) - int(frames[0]) + 1 - len(frames)
+    return frames, int(frames[-1]) - int(frames[0]) + 1 - len(frames)
 
 
 def _is_speech(bands: Features) -> NDArray[np.bool_]:

@@ -5,25 +5,26 @@
     Measures ─► score ─► Score of the chunk ─► combine ─► Score of the recording
     TakeMeasures ────────── score_take ─────────────────► the same
 
-1. Text verification. A logistic function of `Measures.distance` and `Measures.relative` says whether the text is the
-   same, and the rest of the score is multiplied by it.
+1. Text verification. A logistic function of the distances, of cepstra and of phonetic features, says how likely the
+   text is the same, and that makes the verdict: same, other, or unsure.
 2. The mapping. From 100, points are deducted for sound, timing, pauses and completeness. A deduction never
-   falls as its measure grows, and each is shown.
+   falls as its measure grows, and each is shown. Only what is of another text, by the verdict, scores below 20 for it.
 
 What it can't do: tell single words apart (below about a second little is refused), nor reliably another text
 in the very voice of the reference (`wrong_below_20_own` in the model's figures).
 """
 
 import functools
+import itertools
 import json
 import math
 import operator
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,11 +34,16 @@ from speechcmp.files import read_bounded
 from speechcmp.scoring.impostors import LARGEST_MEASURE, Measures
 from speechcmp.tables import decode_json
 
-SCHEMA = "speechcmp.score-model/1"
+SCHEMA = "speechcmp.score-model/2"
 REFUSED = 20.0  # below it a score says: another text
 LEAST_RELATIVE = 0.05  # of which the logarithm is taken
 _LARGEST = 1e6  # of a model's numbers: larger ones can't be meant, and points would be infinite
+_MOST_TEMPO = math.log(2.5)  # slower ones excuse no more
 _MOST_PAUSE = 0.5  # further pauses are no further from the reference
+_MOST_EXTRA = 1.0  # who says more than twice what was asked has not read worse for it
+
+
+Verdict = Literal["same", "other", "unsure"]
 
 
 class Parts(NamedTuple):
@@ -51,7 +57,8 @@ class Parts(NamedTuple):
     Examples
     --------
     >>> import speechcmp
-    >>> take = speechcmp.TakeMeasures.of_chunk(speechcmp.Measures(distance=0.1, relative=0.4, tempo=1.2))
+    >>> measures = speechcmp.Measures(distance=0.2, relative=0.6, phones=0.2, tempo=1.2)
+    >>> take = speechcmp.TakeMeasures.of_chunk(measures)
     >>> print(f"{speechcmp.score_take(take).lost.text:.1f}")
     0.0
     """
@@ -74,25 +81,28 @@ class Score:
     lost : Parts
         Points lost, by cause.
     interval : tuple of (float, float)
-        Holds four fifths of the ratings that readings with this score got where the model was fitted.
+        Holds four fifths of the ratings that readings with about this score got where the model was fitted.
     same_text : float
-        What text verification let through, 0 to 1.
+        How likely the text is the same, 0 to 1, if it is as often as not.
+    verdict : {"same", "other", "unsure"} or None
+        Of text verification; None where nothing was found to judge.
 
     Examples
     --------
     >>> import speechcmp
-    >>> take = speechcmp.TakeMeasures.of_chunk(speechcmp.Measures(distance=0.1, relative=0.4, tempo=1.2))
-    >>> score = speechcmp.score_take(take)
+    >>> measures = speechcmp.Measures(distance=0.2, relative=0.6, phones=0.2, tempo=1.2)
+    >>> score = speechcmp.score_take(speechcmp.TakeMeasures.of_chunk(measures))
     >>> score
-    <Score 92.5, 83.5 to 100.0: lost sound 7.5>
+    <Score 79.2, 69.9 to 89.4: lost sound 18.7, timing 2.1>
     >>> print(f"{float(score):.1f}")
-    92.5
+    79.2
     """
 
     value: float
     lost: Parts
     interval: tuple[float, float]
     same_text: float
+    verdict: Verdict | None = None
 
     def __float__(self) -> float:
         return self.value
@@ -131,10 +141,10 @@ class TakeMeasures:
     Examples
     --------
     >>> import speechcmp
-    >>> said = speechcmp.Measures(distance=0.1, relative=0.4)
+    >>> said = speechcmp.Measures(distance=0.1, relative=0.4, phones=0.1)
     >>> take = speechcmp.TakeMeasures((said, None), (1.5, 2.5), extra_s=0.5)
     >>> round(speechcmp.score_take(take).lost.completeness)  # of 100 points, for 2.5 s of 4 s and the extra 0.5 s
-    65
+    63
     """
 
     chunks: tuple[Measures | None, ...]
@@ -227,38 +237,50 @@ class Curve:
 class TextVerifier:
     """How likely it is that a chunk's text is the same: a logistic function of its measures.
 
-    The log odds are ``offset - distance * Measures.distance - relative * log(Measures.relative)``.
+    The log odds are ``offset - distance * Measures.distance - relative * log(Measures.relative) - phones *
+    Measures.phones + tempo * abs(log(Measures.tempo))``, the tempo up to 2.5. Who reads far slower than the reference
+    is a beginner, as far from it with the right text as others are with a wrong one.
 
     Attributes
     ----------
     offset : float
-        Log odds where both measures' terms are 0.
-    distance, relative : float
-        By how much the log odds fall for each unit of `Measures.distance` and of the logarithm; not negative.
+        Log odds where all measures' terms are 0.
+    distance, relative, phones, tempo : float
+        By how much the log odds fall, or rise with the tempo, for each unit of these. Not negative.
+    other, same : float
+        Log odds below which the verdict is another text, and from which it is the same; between, nobody knows.
 
     Raises
     ------
     ParameterError
-        A slope is negative, or a number not finite.
+        A slope is negative, or a number not finite; or `other` is above `same`.
 
     Examples
     --------
     >>> import speechcmp
-    >>> verifier = speechcmp.TextVerifier(offset=1.0, distance=20.0, relative=30.0)
-    >>> verifier.logit(speechcmp.Measures(distance=0.1, relative=1.0))
+    >>> verifier = speechcmp.TextVerifier(offset=1.0, distance=5.0, relative=9.0, phones=5.0, tempo=2.0)
+    >>> verifier.logit(speechcmp.Measures(distance=0.2, relative=1.0, phones=0.2))
     -1.0
     """
 
     offset: float
     distance: float
     relative: float
+    phones: float
+    tempo: float
+    other: float = 0.0
+    same: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (abs(self.offset) <= _LARGEST and 0 <= self.distance <= _LARGEST and 0 <= self.relative <= _LARGEST):
+        slopes = self.slopes
+        numbers = self.offset, self.other, self.same
+        if not (all(abs(x) <= _LARGEST for x in numbers) and all(0 <= x <= _LARGEST for x in slopes)):
             raise ParameterError(
                 f"gate: slopes must be finite and not negative, and no number above {_LARGEST:g}, given {self!s:.200}; "
                 "give such numbers"
             )
+        if self.other > self.same:
+            raise ParameterError(f"gate: other {self.other:g} is above same {self.same:g}; swap them")
 
     def logit(self, measures: Measures) -> float:
         """Return the log odds that the text is the same.
@@ -273,8 +295,82 @@ class TextVerifier:
         float
             0 where both are as likely, above 0 where it is the same rather than not.
         """
-        logarithm = math.log(max(measures.relative, LEAST_RELATIVE))
-        return self.offset - self.distance * measures.distance - self.relative * logarithm
+        return self.offset - math.fsum(map(operator.mul, verifier_inputs(measures), self.slopes))
+
+    @property
+    def slopes(self) -> tuple[float, float, float, float]:
+        """What each of `verifier_inputs` is multiplied by."""
+        return self.distance, self.relative, self.phones, self.tempo
+
+    def verdict(self, logit: float) -> Verdict:
+        """Return what log odds mean.
+
+        Parameters
+        ----------
+        logit : float
+            Of `logit`.
+
+        Returns
+        -------
+        {"same", "other", "unsure"}
+            Below `other`, from `same` on, or between.
+        """
+        if logit < self.other:
+            return "other"
+        return "same" if logit >= self.same else "unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBand:
+    """How far ratings lie from a score, by that score: where four fifths of them lie.
+
+    Attributes
+    ----------
+    scores : tuple of float
+        Ascending; between two of them errors are interpolated.
+    low, high : tuple of float
+        10th and 90th percentile of rating - score; not above, and not below 0.
+
+    Raises
+    ------
+    ParameterError
+        There are none, not as many of each, scores that do not ascend, or errors on the wrong side of 0.
+
+    Examples
+    --------
+    >>> import speechcmp
+    >>> speechcmp.ErrorBand((0.0, 100.0), (0.0, -10.0), (30.0, 0.0)).around(50.0)
+    (45.0, 65.0)
+    """
+
+    scores: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        ascend = all(a < b for a, b in itertools.pairwise(self.scores))
+        sides = all(-_LARGEST <= x <= 0 for x in self.low) and all(0 <= x <= _LARGEST for x in self.high)
+        sizes = {len(self.scores), len(self.low), len(self.high)}
+        if len(sizes) != 1 or not self.scores or not ascend or not sides:
+            raise ParameterError(
+                f"error: needs ascending scores, low errors up to 0 and high ones from 0, given {self!s:.200}"
+            )
+
+    def around(self, score: float) -> tuple[float, float]:
+        """Return where ratings of readings with a score lie.
+
+        Parameters
+        ----------
+        score : float
+            0 to 100.
+
+        Returns
+        -------
+        tuple of (float, float)
+            Within 0 to 100.
+        """
+        low, high = (float(np.interp(score, self.scores, errors)) for errors in (self.low, self.high))
+        return max(0.0, score + low), min(100.0, score + high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,28 +382,24 @@ class ScoreModel:
     verifier : TextVerifier
         Tells the text from another; in files it is called ``gate``.
     sound, timing, pauses, extra : Curve
-        Over `Measures.relative`, ``abs(log(tempo))``, `Measures.pause`, and the seconds the take says beyond
+        Over `Measures.phones`, ``abs(log(tempo))``, `Measures.pause`, and the seconds the take says beyond
         the reference / seconds of the reference.
-    error : tuple of (float, float)
-        10th and 90th percentile of rating - score, cross-validated.
+    error : ErrorBand
+        Cross-validated.
     fitted : mapping
         On what and how well: free text and figures.
     name : str or None
         The file it was read from; None for the shipped one.
 
-    Raises
-    ------
-    ParameterError
-        `error` is not two finite numbers around 0.
-
     Examples
     --------
     >>> from dataclasses import replace
     >>> import speechcmp
-    >>> strict = replace(speechcmp.load_model(), sound=speechcmp.Curve((0.1,), (80.0,)))
-    >>> take = speechcmp.TakeMeasures.of_chunk(speechcmp.Measures(distance=0.1, relative=0.4))
+    >>> strict = replace(speechcmp.load_model(), sound=speechcmp.Curve((0.1,), (200.0,)))
+    >>> measures = speechcmp.Measures(distance=0.1, relative=0.4, phones=0.2)
+    >>> take = speechcmp.TakeMeasures.of_chunk(measures)
     >>> round(speechcmp.score_take(take, strict).value)
-    76
+    80
     """
 
     verifier: TextVerifier
@@ -315,14 +407,9 @@ class ScoreModel:
     timing: Curve
     pauses: Curve
     extra: Curve
-    error: tuple[float, float]
+    error: ErrorBand
     fitted: Mapping[str, Any] = field(default_factory=dict, compare=False)
     name: str | None = field(default=None, compare=False)
-
-    def __post_init__(self) -> None:
-        low, high = self.error if len(self.error) == 2 else (math.nan, math.nan)
-        if not -_LARGEST <= low <= 0 <= high <= _LARGEST:
-            raise ParameterError(f"error: {self.error!s:.200} are not two numbers around 0; give a low and a high one")
 
     def to_json(self) -> str:
         """Write the model as `load_model` reads it.
@@ -330,7 +417,7 @@ class ScoreModel:
         Returns
         -------
         str
-            A ``speechcmp.score-model/1`` object, and a newline.
+            A ``speechcmp.score-model/2`` object, and a newline.
         """
         values = {"schema": SCHEMA, "gate": asdict(self.verifier), **asdict(self)}
         del values["name"], values["verifier"]
@@ -389,10 +476,12 @@ def _parse(text: str, name: str) -> ScoreModel:
     try:
         data = decode_json(text)
         if _member(data, "schema", str) != SCHEMA:
-            raise ParameterError(f"schema is not {SCHEMA}")
+            raise ParameterError(f"schema is not {SCHEMA}, as an earlier version's")
         verifier = _numbers([_member(_member(data, "gate", dict), key, object) for key in _VERIFIER], "gate")
         parts: dict[str, Any] = {name: _curve(_member(data, name, dict)) for name in _CURVES}
-        parts |= {"error": _numbers(_member(data, "error", list), "error"), "fitted": _member(data, "fitted", dict)}
+        error = _member(data, "error", dict)
+        parts["error"] = ErrorBand(*(_numbers(_member(error, key, list), key) for key in _ERROR))
+        parts["fitted"] = _member(data, "fitted", dict)
         return ScoreModel(TextVerifier(*verifier), **parts)
     except ValueError as error:
         raise ParameterError(f"{name}: no score model ({error}); speechcmp calibrate -o makes one") from error
@@ -417,7 +506,8 @@ def _numbers(values: list[Any], name: str) -> tuple[float, ...]:
     return tuple(values)
 
 
-_VERIFIER = ("offset", "distance", "relative")
+_VERIFIER = tuple(field.name for field in fields(TextVerifier))
+_ERROR = tuple(field.name for field in fields(ErrorBand))
 _CURVES = ("sound", "timing", "pauses", "extra")
 
 
@@ -438,10 +528,17 @@ def score(measures: Measures, model: ScoreModel | None = None) -> Score:
     wanted = [curve_of(model, name)(value) for name, value in mapping_inputs(measures).items()]
     share = min(1.0, 100 / max(sum(wanted), 1e-9))
     lost = [points * share for points in wanted]
-    kept = 100 - sum(lost)
-    same_text = logistic(model.verifier.logit(measures))
-    parts = Parts(kept * (1 - same_text), *lost)
-    return _score(kept * same_text, parts, same_text, model)
+    kept = max(0.0, 100 - sum(lost))  # the sum may miss 100 by a rounding
+    logit = model.verifier.logit(measures)
+    value = let_through(kept, logit, model.verifier)
+    return _score(value, Parts(kept - value, *lost), logistic(logit), model.verifier.verdict(logit), model)
+
+
+def let_through(points: float, logit: float, verifier: TextVerifier) -> float:
+    """Return what text verification leaves of a chunk's points: all, or less than `REFUSED` of another text."""
+    if logit >= verifier.other:
+        return points
+    return min(points, REFUSED) * math.exp(max(logit - verifier.other, -700.0))
 
 
 def combine(
@@ -479,12 +576,26 @@ def combine(
     lost = [math.fsum(map(operator.mul, shares, part)) for part in zip(*(one.lost for one in scores), strict=True)]
     same_text = math.fsum(map(operator.mul, shares, (one.same_text for one in scores)))
     inputs = between_inputs(duration_s, pauses_s, extra_s)
-    between = [curve_of(model, name)(value) * same_text for name, value in inputs.items()]
+    right = sum(share for share, one in zip(shares, scores, strict=True) if one.verdict not in {"other", None})
+    between = [curve_of(model, name)(value) * right for name, value in inputs.items()]
     kept = max(0.0, 100 - sum(lost))  # the sum may miss 100 by a rounding
     room = min(1.0, kept / max(sum(between), 1e-9))
     text, sound, timing, pauses, completeness = lost
     parts = Parts(text, sound, timing, pauses + room * between[0], completeness + room * between[1])
-    return _score(100 - sum(parts), parts, same_text, model)
+    return _score(100 - sum(parts), parts, same_text, _verdict(scores, durations_s), model)
+
+
+def _verdict(scores: Sequence[Score], durations_s: Sequence[float]) -> Verdict | None:
+    """Return the verdict of more than half of what was found."""
+    said_s: dict[Verdict | None, float] = dict.fromkeys(("same", "unsure", "other", None), 0.0)
+    for one, duration_s in zip(scores, durations_s, strict=True):
+        said_s[one.verdict] += duration_s
+    half = (sum(said_s.values()) - said_s[None]) / 2
+    if not half:
+        return None
+    if said_s["other"] > half:
+        return "other"
+    return "same" if said_s["same"] > half else "unsure"
 
 
 def score_take(take: TakeMeasures, model: ScoreModel | None = None) -> Score:
@@ -507,9 +618,9 @@ def score_take(take: TakeMeasures, model: ScoreModel | None = None) -> Score:
     Examples
     --------
     >>> import speechcmp
-    >>> near, far = (speechcmp.Measures(distance=x / 4, relative=x) for x in (0.3, 0.6))
+    >>> near, far = (speechcmp.Measures(x / 2, 2 * x, phones=x) for x in (0.1, 0.2))
     >>> [round(speechcmp.score_take(speechcmp.TakeMeasures.of_chunk(one)).value) for one in (near, far)]
-    [96, 85]
+    [94, 81]
     """
     model = model or load_model()
     scores = [MISSING if one is None else score(one, model) for one in take.chunks]
@@ -525,16 +636,21 @@ def _check_durations(n_chunks: int, durations_s: Sequence[float]) -> None:
         raise ParameterError(f"{n_chunks} chunks for durations {list(durations_s)[:9]}: give one each, above 0")
 
 
-def _score(value: float, lost: Parts, same_text: float, model: ScoreModel) -> Score:
+def _score(value: float, lost: Parts, same_text: float, verdict: Verdict | None, model: ScoreModel) -> Score:
     value = min(100.0, max(0.0, value))
-    low, high = (min(100.0, max(0.0, value + error)) for error in model.error)
-    return Score(value, lost, (low, high), same_text)
+    return Score(value, lost, model.error.around(value), same_text, verdict)
+
+
+def verifier_inputs(measures: Measures) -> tuple[float, float, float, float]:
+    """Return what the slopes of the verifier are multiplied by."""
+    relative = math.log(max(measures.relative, LEAST_RELATIVE))
+    return measures.distance, relative, measures.phones, -min(abs(math.log(measures.tempo)), _MOST_TEMPO)
 
 
 def mapping_inputs(measures: Measures) -> dict[str, float]:
     """Name what the curves of the mapping are applied to."""
     return {
-        "sound": measures.relative,
+        "sound": measures.phones,
         "timing": abs(math.log(measures.tempo)),
         "pauses": min(measures.pause, _MOST_PAUSE),
     }
@@ -543,7 +659,7 @@ def mapping_inputs(measures: Measures) -> dict[str, float]:
 def between_inputs(duration_s: float, pauses_s: tuple[float, float], extra_s: float) -> dict[str, float]:
     """Name what the curves of what lies between the chunks are applied to; `duration_s` of all of them."""
     pause = abs(pauses_s[1] - pauses_s[0]) / duration_s
-    return {"pauses": min(pause, _MOST_PAUSE), "extra": extra_s / duration_s}
+    return {"pauses": min(pause, _MOST_PAUSE), "extra": min(extra_s / duration_s, _MOST_EXTRA)}
 
 
 def curve_of(model: ScoreModel, name: str) -> Curve:

@@ -138,6 +138,14 @@ def test_a_recording_without_pauses_is_one_chunk() -> None:
             assert chunk.stop - chunk.start > 0.8 * len(samples)
 
 
+def test_held_vowels_between_pauses_are_found() -> None:
+    time = np.arange(round(1.2 * RATE)) / RATE
+    vowel = sum(np.sin(2 * np.pi * 150 * k * time) / k for k in range(1, 20))
+    silence = 1e-4 * np.random.default_rng(2).standard_normal(RATE)
+    held = np.concatenate([silence, 0.1 * np.asarray(vowel), silence, 0.1 * np.asarray(vowel), silence])
+    assert_found(recording(held), [(1.0, 2.2), (3.2, 4.4)])
+
+
 def test_a_click_in_a_short_recording_is_no_speech() -> None:
     samples = 1e-4 * np.random.default_rng(4).standard_normal(RATE // 4)
     samples[1000:1020] = 0.5
@@ -146,7 +154,7 @@ def test_a_click_in_a_short_recording_is_no_speech() -> None:
 
 def test_how_sure_it_is_that_there_is_speech_is_said(real_speech: Path) -> None:
     steady = split_recording(recording(0.01 * np.random.default_rng(1).standard_normal(RATE)))
-    assert steady.warnings == ("no speech found: it is steady noise; check the recording",)
+    assert steady.warnings == ("no speech found: it is a steady sound; check the recording",)
     words = [soundfile.read(path) for path in sorted((real_speech / "words").glob("*.flac"))]
     doubts = sum(bool(split_recording(recording(trimmed(*word), word[1])).warnings) for word in words)
     assert 0 < doubts < 0.25 * len(words)

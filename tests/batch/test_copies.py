@@ -18,7 +18,7 @@ from speechcmp.batch.result_file import open_results
 from speechcmp.batch.run import Batch
 from speechcmp.batch.worker import Failure
 from speechcmp.comparison.compare import CompareParams
-from speechcmp.comparison.serialize import OVERALL_FIELDS
+from speechcmp.comparison.serialize import OVERALL_COLUMNS
 from speechcmp.parallel.processes import Workers
 
 RATE = 16_000
@@ -158,7 +158,7 @@ def _others(group: list[Path]) -> list[tuple[Path, Path]]:
 
 def run(manifest: Manifest, out: Path, *, n_jobs: int = 1, stop_after: int | None = None, **options: Any) -> list[Any]:
     copies = options.pop("copies", True)
-    results = open_results(out, carried=(), overall=OVERALL_FIELDS, copies=copies, resume=True)
+    results = open_results(out, carried=(), overall=OVERALL_COLUMNS, copies=copies, resume=True)
     batch = Batch(manifest, results, params=CompareParams(details="scores"), copies=copies, **options)
     outcomes: list[Any] = []
     with Workers(n_jobs) as workers:
@@ -170,7 +170,7 @@ def run(manifest: Manifest, out: Path, *, n_jobs: int = 1, stop_after: int | Non
 
 
 def flags(out: Path) -> dict[str, Any]:
-    results = open_results(out, carried=(), overall=OVERALL_FIELDS, copies=True, resume=True)
+    results = open_results(out, carried=(), overall=OVERALL_COLUMNS, copies=True, resume=True)
     records = [results.read(found.position) for found in results.find_all()]
     results.close()
     return {record["id"]: record["copy"] and record["copy"]["id"] for record in records}

@@ -1,6 +1,7 @@
 """Results and ratings from files: read whatever has written them, joined, and refused by line and field."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from rated import rated_takes
 from speechcmp.batch.manifest import open_manifest
 from speechcmp.batch.result_file import open_results
 from speechcmp.calibration.ratings import Result, all_takes, count_unnamed, join, read_ratings, read_results
-from speechcmp.comparison.serialize import OVERALL_FIELDS, take_measures
+from speechcmp.comparison.serialize import OVERALL_COLUMNS, take_measures
 from speechcmp.errors import ParameterError
 from speechcmp.scoring.model import score_take
 
@@ -21,12 +22,17 @@ def record(number: int, **changes: Any) -> dict[str, Any]:
     """Make the record of a batch for one of `TAKES`."""
     take, start_s, chunks = TAKES[number], 0.0, []
     for index, (one, duration_s) in enumerate(zip(take.chunks, take.durations_s, strict=True)):
-        named = one and {"distance": one.distance, "relative": one.relative, "tempo": one.tempo, "pause": one.pause}
+        named = one and asdict(one)
         pause = {"reference": take.pauses_s[0], "take": take.pauses_s[1] if one else None}
         span = {"start_s": start_s, "end_s": start_s + duration_s}
         chunks.append({"index": index, "reference": span, "pause_before_s": pause, "measures": named})
         start_s += duration_s
-    overall = dict.fromkeys(OVERALL_FIELDS, 0.0) | {"chunks": 2, "missing": 0, "extra": 0}
+    overall: dict[str, Any] = dict.fromkeys(("distance", "score", "tempo", "extra_s"), 0.0) | {
+        "chunks": 2,
+        "missing": 0,
+        "extra": 0,
+    }
+    overall |= {"interval": [0.0, 9.0], "verdict": "same"}
     row = {"id": str(number), "reference": "ref.wav", "take": f"take, {number}.wav", "speaker": f"s{number % 3}"}
     return {**row, "overall": overall, "chunks": chunks, "key": f"{number:040x}", **changes}
 
@@ -49,7 +55,7 @@ def test_what_a_batch_writes_is_read(tmp_path: Path, suffix: str) -> None:
     if suffix == "parquet":
         pytest.importorskip("pyarrow")
     path = tmp_path / f"results.{suffix}"
-    file = open_results(path, carried=("speaker",), overall=OVERALL_FIELDS)
+    file = open_results(path, carried=("speaker",), overall=OVERALL_COLUMNS)
     for number in range(8):
         file.append(record(number))
     file.close()
@@ -113,7 +119,7 @@ def test_tables_that_are_no_results_are_refused(tmp_path: Path) -> None:
     path.write_text("id,reference,take,speaker\n1,a,b,c\n", encoding="utf-8")
     with pytest.raises(ParameterError, match="does not hold"):
         read_results(path)
-    file = open_results(tmp_path / "torn.csv", carried=("speaker",), overall=OVERALL_FIELDS)
+    file = open_results(tmp_path / "torn.csv", carried=("speaker",), overall=OVERALL_COLUMNS)
     file.append(record(0))
     file.close()
     with (tmp_path / "torn.csv").open("a") as torn:
@@ -191,7 +197,7 @@ def test_ratings_that_can_not_be_read_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
 def test_a_last_record_without_the_end_of_its_line_counts(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"results.{suffix}"
-    file = open_results(path, carried=("speaker",), overall=OVERALL_FIELDS)
+    file = open_results(path, carried=("speaker",), overall=OVERALL_COLUMNS)
     for number in range(3):
         file.append(record(number))
     file.close()

@@ -193,8 +193,6 @@ def test_a_word_is_compared_with_whatever_word_was_said(n_frames: int) -> None:
         assert match.take is not None
         assert match.take.start <= span[0] + 10
         assert match.take.stop >= span[1] - 10
-    far, _ = track(said([2], n_frames=300))
-    assert align_chunks(reference, far).matches[0].status == "missing"
 
 
 def test_confidence_falls_with_the_accent() -> None:

@@ -101,7 +101,7 @@ def test_a_spread_is_one_line() -> None:
 def test_what_comparing_goes_through_is_one_line(samples: Path) -> None:
     recording = load_recording(samples / "reference.flac", name="ref")
     assert repr(prepare(recording, CompareParams(details="scores"))) == (
-        "<Prepared 'ref', 18.77 s, by recipe 'default': 5 chunks>"
+        "<Prepared 'ref', 18.77 s, by recipe 'phones': 5 chunks>"
     )
     pattern = r"<Split of 'ref': 5 chunks, level -\d\d\.\d dBFS, noise floor -\d\d\.\d dBFS>"
     assert re.fullmatch(pattern, repr(split_recording(recording)))

@@ -205,7 +205,7 @@ def test_levels_are_relative_decibels_every_10_ms() -> None:
     time = seconds(2.0)
     tone = np.sin(2 * np.pi * 200 * time) * np.where(time < 1, 0.5, 0.05)
     level_db = trace(Recording(tone.astype(np.float32), RATE)).level_db
-    assert len(level_db) == len(extract_features(Recording(tone.astype(np.float32), RATE), RECIPES["default"]))
+    assert len(level_db) == len(extract_features(Recording(tone.astype(np.float32), RATE), RECIPES["mfcc"]))
     assert level_db.max() == 0
     assert np.abs(level_db[5:95]).max() < 0.05
     assert np.abs(level_db[105:195] + 20).max() < 0.05
@@ -281,7 +281,7 @@ def stretched(factor: float, pause_s: float = 0.0) -> Recording:
 
 
 def compare_by_dtw(reference: Recording, take: Recording) -> Prosody:
-    ours, theirs = (extract_features(side, RECIPES["default"]) for side in (reference, take))
+    ours, theirs = (extract_features(side, RECIPES["mfcc"]) for side in (reference, take))
     steps = dtw_path(ours, theirs, metric="cosine").steps
     spans_s = (0.0, reference.duration_s), (0.0, take.duration_s)
     return compare_prosody(trace(reference), trace(take), spans_s, steps)

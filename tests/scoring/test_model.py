@@ -12,11 +12,11 @@ from hypothesis import given, strategies as st
 
 from speechcmp.errors import ParameterError
 from speechcmp.scoring.impostors import Measures
-from speechcmp.scoring.model import MISSING, Curve, TakeMeasures, combine, load_model, score, score_take
+from speechcmp.scoring.model import MISSING, Curve, ErrorBand, TakeMeasures, combine, load_model, score, score_take
 
 finite = st.floats(0, 1.5)
 tempos = st.floats(0.2, 5)
-any_measures = st.builds(Measures, finite, finite, tempos, finite)
+any_measures = st.builds(Measures, finite, finite, finite, tempos, finite)
 
 
 @given(any_measures)
@@ -33,12 +33,16 @@ def test_no_measure_gains_by_growing(a: Measures, b: Measures) -> None:
     def ordered(x: float, y: float) -> tuple[float, float]:
         return min(x, y), max(x, y)
 
-    distance, relative, pause = (
-        ordered(*x) for x in ((a.distance, b.distance), (a.relative, b.relative), (a.pause, b.pause))
+    distance, relative, phones, pause = (
+        ordered(getattr(a, name), getattr(b, name)) for name in ("distance", "relative", "phones", "pause")
     )
-    slow = ordered(abs(math.log(a.tempo)), abs(math.log(b.tempo)))
-    near, far = (Measures(distance[k], relative[k], math.exp(slow[k]), pause[k]) for k in (0, 1))
+    # Of the tempo only the points: a far slower reader is a beginner, whose text is verified with more patience.
+    tempo = math.exp(abs(math.log(a.tempo)))
+    near, far = (Measures(distance[k], relative[k], phones[k], tempo, pause[k]) for k in (0, 1))
     assert score(near).value >= score(far).value - 1e-9
+    assert score(near).same_text >= score(far).same_text
+    slow = replace(near, tempo=tempo * (1 + abs(b.phones)))
+    assert score(near).lost.timing <= score(slow).lost.timing + 1e-9
 
 
 @given(any_measures)
@@ -48,12 +52,13 @@ def test_faster_costs_as_much_as_slower(measures: Measures) -> None:
 
 
 def test_each_measure_costs_points_under_its_own_name() -> None:
-    perfect = Measures(0.0, 0.0)
+    perfect = Measures(0.0, 0.0, 0.0)
     assert score(perfect).value > 99.9
     assert score(replace(perfect, tempo=3.0)).lost.timing > 10
-    assert score(replace(perfect, pause=0.4)).lost.pauses > 1
-    assert score(replace(perfect, relative=0.6)).lost.sound > 5
-    assert score(Measures(0.4, 1.0)).lost.text > 50
+    paused = replace(load_model(), pauses=Curve((0.0,), (10.0,)))
+    assert score(replace(perfect, pause=0.4), paused).lost.pauses == pytest.approx(4)
+    assert score(replace(perfect, phones=0.2)).lost.sound > 5
+    assert score(Measures(0.4, 1.0, 0.45)).lost.text > 20
 
 
 @pytest.mark.parametrize(
@@ -100,6 +105,9 @@ def broken(**changes: Any) -> str:
     return json.dumps(data)
 
 
+GATE = {"offset": 1.0, "distance": 1.0, "relative": 1.0, "phones": 1.0, "tempo": 1.0, "other": 0.0, "same": 0.0}
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -109,17 +117,20 @@ def broken(**changes: Any) -> str:
         (broken(schema="other/1"), "schema is not"),
         (broken(schema=None), "lacks 'schema'"),
         (broken(gate=None), "lacks 'gate'"),
-        (broken(gate={"offset": 1.0, "distance": -1.0, "relative": 1.0}), "not negative"),
-        (broken(gate={"offset": "1", "distance": 1.0, "relative": 1.0}), "no score model"),
+        (broken(gate=GATE | {"offset": 1.0, "distance": -1.0}), "not negative"),
+        (broken(gate=GATE | {"offset": "1", "distance": 1.0}), "no score model"),
         (broken(sound={"knots": [0.1], "slopes": [-2.0]}), "none negative"),
         (broken(timing={"knots": [0.1], "slopes": []}), "as many slopes"),
         (broken(pauses={"knots": ["a"], "slopes": [1.0]}), "no score model"),
-        (broken(error=[1.0, 2.0]), "around 0"),
-        (broken(error=[-1.0, 0.0, 1.0]), "not two numbers"),
+        (broken(gate=GATE | {"other": 1.0}), "other 1 is above same 0"),
+        (broken(error={"scores": [0.0], "low": [1.0], "high": [2.0]}), "low errors up to 0"),
+        (broken(error={"scores": [9.0, 0.0], "low": [0.0, 0.0], "high": [1.0, 1.0]}), "ascending"),
+        (broken(error={"scores": [0.0, 9.0], "low": [0.0], "high": [2.0]}), "ascending"),
+        (broken(error=[-1.0, 1.0]), "error is of type list, not dict"),
         (broken(error=None), "lacks 'error'"),
         (broken(gate=[]), "gate is of type list, not dict"),
         (broken(gate={"offset": 1.0}), "lacks 'distance'"),
-        (broken(gate={"offset": 1e300, "distance": 1.0, "relative": 1.0}), "no number above 1e"),
+        (broken(gate=GATE | {"offset": 1e300, "distance": 1.0}), "no number above 1e"),
         (broken(sound={"knots": [True], "slopes": [1.0]}), "knots has .*, no number"),
         (broken(sound={"knots": [10**400], "slopes": [1.0]}), "none negative or above"),
         (broken(sound={"knots": [0.1], "slopes": [1e300]}), "above 1e"),
@@ -159,7 +170,7 @@ def test_a_mark_of_the_encoding_is_passed_over(tmp_path: Path) -> None:
 def test_extreme_numbers_make_no_score_of_no_number() -> None:
     steep = Curve((0.0,), (1e6,))
     model = replace(load_model(), sound=steep, timing=steep, pauses=steep, extra=steep)
-    for measures in (Measures(1e100, 1e100, 1e100, 1e100), Measures(0.0, 0.0, 1e-100, 0.0)):
+    for measures in (Measures(1e100, 1e100, 1e100, 1e100, 1e100), Measures(0.0, 0.0, 0.0, 1e-100, 0.0)):
         take = TakeMeasures((measures, None), (1e100, 1e-100), (0.0, 1e100), 1e100)
         assert 0 <= score_take(take, model).value <= 100
 
@@ -167,3 +178,32 @@ def test_extreme_numbers_make_no_score_of_no_number() -> None:
 def test_a_file_that_is_not_there_is_said() -> None:
     with pytest.raises(ParameterError, match=r"nowhere\.json: can't be read \(No such file.*speechcmp calibrate"):
         load_model(Path("nowhere.json"))
+
+
+def test_another_text_scores_below_20_and_nobody_else() -> None:
+    verifier = load_model().verifier
+    for logit, verdict in (
+        (verifier.other - 1e-6, "other"),
+        (verifier.other + 1e-6, "unsure"),
+        (verifier.same + 1e-6, "same"),
+    ):
+        assert verifier.verdict(logit) == verdict
+        one = score(Measures(0.0, 1.0, (verifier.offset - logit - 1e-9) / verifier.phones))
+        assert one.verdict == verdict
+        assert (one.value < 20) == (verdict == "other")
+
+
+def test_the_verdict_of_a_take_is_that_of_most_of_what_was_found() -> None:
+    same, other = score(Measures(0.0, 0.1, 0.0)), score(Measures(1.0, 1.0, 1.0))
+    assert combine([same, other], [2.0, 1.0]).verdict == "same"
+    assert combine([same, other], [1.0, 2.0]).verdict == "other"
+    assert combine([same, other], [1.0, 1.0]).verdict == "unsure"
+    assert combine([same, MISSING], [1.0, 9.0]).verdict == "same"
+    assert combine([MISSING, MISSING], [1.0, 9.0]).verdict is None
+
+
+def test_errors_are_interpolated_between_scores() -> None:
+    band = ErrorBand((20.0, 40.0), (-10.0, -20.0), (30.0, 0.0))
+    assert band.around(10.0) == (0.0, 40.0)
+    assert band.around(30.0) == (15.0, 45.0)
+    assert band.around(90.0) == (70.0, 90.0)

@@ -21,7 +21,7 @@ from speechcmp.audio.url import without_secrets
 from speechcmp.batch.layout import Layout
 from speechcmp.batch.reader import read_results
 from speechcmp.batch.result_file import CsvLines, open_results
-from speechcmp.comparison.serialize import OVERALL_FIELDS
+from speechcmp.comparison.serialize import OVERALL_COLUMNS
 from speechcmp.errors import SpeechcmpError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and inodes of a kind")
@@ -141,7 +141,7 @@ def test_results_that_somebody_touches_are_missed(spoken: Path, what: str) -> No
 def test_shards_that_somebody_removes_are_missed(spoken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyarrow")
     monkeypatch.setattr("speechcmp.batch.parquet._SHARD_ROWS", 1)
-    results = open_results(spoken / "r.parquet", carried=(), overall=OVERALL_FIELDS)
+    results = open_results(spoken / "r.parquet", carried=(), overall=OVERALL_COLUMNS)
     record = {"id": "1", "reference": "r", "take": "t", "overall": {}, "chunks": [], "key": "0" * 40}
     results.append(record)
     next((spoken / "r.parquet").glob("part-*")).unlink()

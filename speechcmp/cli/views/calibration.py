@@ -51,12 +51,14 @@ def _print_ratings(done: Calibrated, joined: Joined, fit: RatingFit) -> None:
         )
         if n
     ]
-    low, high = done.model.error
     out = console()
     counted = f"; {', '.join(left)}" if left else ""
     out.print(f"[bold]{n_takes}[/] rated takes by {n_speakers} speakers{counted}", soft_wrap=True)
     out.print(table)
-    out.print(f"four fifths of the ratings lie between {low:+.0f} and {high:+.0f} of the score\n")
+    ends = (
+        f"{low:.0f} to {high:.0f} for {score}" for score in (50, 90) for low, high in [done.model.error.around(score)]
+    )
+    out.print(f"four fifths of the ratings lie between: {', '.join(ends)}\n")
 
 
 def _cells(figure: Figure, decimals: int) -> tuple[str, str]:
@@ -119,7 +121,7 @@ def _rating_doubts(done: Calibrated, rated: Examples, fit: RatingFit) -> Iterato
     if fit.after.pearson.low <= 0:
         yield "the scores may say nothing of the ratings: the interval of their correlation holds 0"
     well_rated = [take for take, rating in zip(rated.takes, rated.ratings, strict=True) if rating >= 50]
-    n_refused = sum(score_take(take, done.model).same_text < 0.5 for take in well_rated)
+    n_refused = sum(score_take(take, done.model).verdict == "other" for take in well_rated)
     if not done.verifier and n_refused > MANY_REFUSED * len(well_rated):
         yield (
             f"{n_refused} of {len(well_rated)} takes rated 50 or more are taken for another text, which ratings can't "

@@ -16,6 +16,7 @@ CAUSES = {
     "pauses": "pauses",
     "completeness": "missing or extra speech",
 }
+_VERDICTS = {"other": "another text", "unsure": "another text? listen"}
 _RANKED = ("rank", "take", "score", "distance", "missing", "tempo")
 CSV_COLUMNS = (
     "reference_path",
@@ -60,7 +61,7 @@ def print_table(result: Comparison) -> None:
             continue
         drawn = f"[cyan]{bar(pair.score.value / 100 if pair.score else 0)}[/]"
         note = " [yellow]out of order[/]" if pair.reordered else ""
-        note += " [yellow]another text?[/]" if is_doubtful(pair) else ""
+        note += f" [yellow]{_VERDICTS.get(pair.score.verdict or '', '')}[/]" if pair.score else ""
         measured = (number(pair.tempo), number(pair.distance, 3), score)
         table.add_row(str(pair.index), str(pair.reference), str(pair.take), *measured, drawn + note)
     out = console()
@@ -77,8 +78,8 @@ def print_table(result: Comparison) -> None:
 
 
 def is_doubtful(pair: ChunkPair) -> bool:
-    """Tell whether what stands in a chunk's place more likely is another text."""
-    return pair.take is not None and pair.score is not None and pair.score.same_text < 0.5
+    """Tell whether what stands in a chunk's place is, or may be, another text."""
+    return pair.score is not None and pair.score.verdict in _VERDICTS
 
 
 def _overall(result: Comparison) -> str:
@@ -100,7 +101,8 @@ def _explain(score: Score) -> str:
     lost = sorted(((points, cause) for cause, points in score.lost._asdict().items() if points >= 0.5), reverse=True)
     causes = ", ".join(f"{CAUSES[cause]} {number(points, 0)}" for points, cause in lost)
     low, high = (number(end, 0) for end in score.interval)
-    return f"points lost: {causes or 'none'}; likely range {low} to {high}"
+    doubt = {"other": "; another text", "unsure": "; the same text? can't tell: listen"}.get(score.verdict or "", "")
+    return f"points lost: {causes or 'none'}; likely range {low} to {high}{doubt}"
 
 
 def _place(spread: Spread) -> str:
