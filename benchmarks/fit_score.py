@@ -39,8 +39,9 @@ SHIFTS = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)  # of the threshold of another t
 Floats = NDArray[np.float64]
 # Half an octave slower is common among learners; the voices' distance never falls below 0.4 of chance.
 START = ScoreModel(
-    verifier=TextVerifier(0.0, 0.0, 0.0, 0.0, 0.0),
+    verifier=TextVerifier(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     sound=Curve((0.05, 0.2), (0.0, 0.0)),
+    cepstra=Curve((0.2, 0.55), (0.0, 0.0)),
     timing=Curve((0.0, 0.5), (0.0, 0.0)),
     pauses=Curve((0.0,), (0.0,)),
     extra=Curve((0.0,), (20.0,)),  # set, not fitted: the readings hold next to nothing extra

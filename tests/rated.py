@@ -18,7 +18,7 @@ def rated_takes(n: int, seed: int, *, n_chunks: int = 1, n_speakers: int = 12) -
     takes, ratings = [], []
     for number in range(n):
         chunks = [
-            Measures(0.1, 0.3, rng.uniform(0.2, 0.6), math.exp(rng.uniform(0, 1)), rng.uniform(0, 0.5))
+            Measures(0.1, 0.3, rng.uniform(0.2, 0.6), 2.0, math.exp(rng.uniform(0, 1)), rng.uniform(0, 0.5))
             for _ in range(n_chunks)
         ]
         durations_s = rng.uniform(1, 5, n_chunks)
@@ -43,7 +43,8 @@ def right_or_wrong(n: int, seed: int, *, wrong: bool, n_chunks: int = 1) -> Exam
     for _ in range(n):
         offs = rng.standard_normal((n_chunks, 3))
         chunks = tuple(
-            Measures(middle[0] + 0.03 * a, middle[1] + 0.06 * b, max(0.0, middle[2] + 0.04 * c)) for a, b, c in offs
+            Measures(middle[0] + 0.03 * a, middle[1] + 0.06 * b, max(0.0, middle[2] + 0.04 * c), 2.0)
+            for a, b, c in offs
         )
         takes.append(TakeMeasures(chunks, (2.0,) * n_chunks))
     return Examples(tuple(takes), tuple(f"s{k % 15}" for k in range(n)))

@@ -44,13 +44,13 @@ from speechcmp.scoring.model import (
 FEWEST_RATINGS = 20
 FEWEST_TAKES = 10
 _N_FOLDS = 5
-_MAPPING = ("sound", "timing", "pauses")
+_MAPPING = ("sound", "cepstra", "timing", "pauses")
 _PASSING_SHARE = 0.02  # of wrong takes may be called the same
 REFUSED_SHARE = 0.95
 _BASE_WEIGHT = 20.0  # ratings
 _MOST_WEIGHT = 1e12  # more would leave nothing to fit
 _MARGIN = 0.1  # of the share that may pass: the next recordings differ
-_OPEN = TextVerifier(0.0, 0.0, 0.0, 0.0, 0.0)
+_OPEN = TextVerifier(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _THRESHOLDS = (-100.0, 100.0)
 _BAND_SCORES = tuple(float(x) for x in range(0, 101, 5))
 _BAND_SHARE = 0.2  # of the ratings, those with the nearest scores, say how far a score is off
@@ -80,7 +80,7 @@ class Examples:
     >>> import numpy as np
     >>> import speechcmp
     >>> unlike = np.linspace(0.2, 0.9, 20).tolist()
-    >>> measures = [speechcmp.Measures(x / 4, x, phones=x / 2) for x in unlike]
+    >>> measures = [speechcmp.Measures(x / 4, x, phones=x / 2, speech_s=3.0) for x in unlike]
     >>> takes = tuple(speechcmp.TakeMeasures.of_chunk(one) for one in measures)
     >>> rated = speechcmp.Examples(takes, tuple("abcde" * 4), tuple(100 - 80 * x for x in unlike))
     >>> len(rated.only(np.array(rated.ratings) > 80).takes)
@@ -209,7 +209,7 @@ def calibrate(
     >>> import numpy as np
     >>> import speechcmp
     >>> unlike = np.linspace(0.2, 0.9, 20).tolist()
-    >>> measures = [speechcmp.Measures(x / 4, x, phones=x / 2) for x in unlike]
+    >>> measures = [speechcmp.Measures(x / 4, x, phones=x / 2, speech_s=3.0) for x in unlike]
     >>> takes = tuple(speechcmp.TakeMeasures.of_chunk(one) for one in measures)
     >>> rated = speechcmp.Examples(takes, tuple("abcde" * 4), tuple(100 - 80 * x for x in unlike))
     >>> fitted = speechcmp.calibrate(rated)
@@ -393,12 +393,12 @@ def _fit_slopes(rated: Examples, base: ScoreModel, base_weight: float) -> ScoreM
     held = np.sqrt(base_weight * (rows**2).mean(axis=0))
     known = np.concatenate([curve_of(base, name).slopes for name in _MAPPING])
     slopes, _ = nnls(np.vstack([rows, np.diag(held)]), np.concatenate([points, held * known]))
-    curves = {}
+    curves: dict[str, Any] = {}
     for name in _MAPPING:
         knots = curve_of(base, name).knots
         curves[name] = Curve(knots, tuple(np.round(slopes[: len(knots)], 3).tolist()))
         slopes = slopes[len(knots) :]
-    return replace(base, sound=curves["sound"], timing=curves["timing"], pauses=curves["pauses"])
+    return replace(base, **curves)
 
 
 def _equation(take: TakeMeasures, rating: float, base: ScoreModel) -> tuple[Floats, float]:
@@ -428,7 +428,7 @@ def _equation(take: TakeMeasures, rating: float, base: ScoreModel) -> tuple[Floa
 
 
 def _verifier_inputs(takes: Sequence[TakeMeasures]) -> tuple[Floats, Floats]:
-    """Return the verifier's inputs for every chunk, (n, 4), and its weight, (n,): takes weigh alike, 0.5 together."""
+    """Return the verifier's inputs for every chunk, (n, 5), and its weight, (n,): takes weigh alike, 0.5 together."""
     found = [[one for one in take.chunks if one is not None] for take in takes]
     inputs = [verifier_inputs(one) for chunks in found for one in chunks]
     weights = np.array([1 / len(chunks) for chunks in found for _ in chunks])

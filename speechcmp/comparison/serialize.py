@@ -15,7 +15,7 @@ SCHEMA = "speechcmp.compare/1"
 # Of a chunk, in a line of many; the last three are what the score can be worked out from again.
 _BRIEF = ("index", "status", "distance", "score", "interval", "verdict", "reference", "pause_before_s", "measures")
 _LARGEST = 1e12  # no measure and no time is anywhere near
-_MEASURES = ("distance", "relative", "phones", "tempo", "pause")
+_MEASURES = ("distance", "relative", "phones", "speech_s", "tempo", "pause")
 
 
 def to_dict(result: Comparison) -> dict[str, Any]:

