@@ -68,7 +68,7 @@ def compare_among(
     >>> first, second, take = (speechcmp.Recording.from_array(one, 16_000) for one in readings)
     >>> result = speechcmp.compare_among([first, second], take)
     >>> len(result.spread.take_scores), result.spread.n_below
-    (2, 2)
+    (2, 0)
     """
     _check_several(references)
     params = params or CompareParams()
@@ -126,7 +126,7 @@ def place_in_spread(
     >>> first, second, take = (speechcmp.Recording.from_array(one, 16_000) for one in readings)
     >>> spread = speechcmp.place_in_spread([first, second], take)
     >>> spread.place, spread.z
-    (1.0, None)
+    (0.0, None)
     """
     spread = compare_among(references, take, params=_brief(params), among=among).spread
     assert spread is not None  # noqa: S101 - `compare_among` sets it

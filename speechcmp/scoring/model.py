@@ -95,9 +95,9 @@ class Score:
     >>> measures = speechcmp.Measures(distance=0.2, relative=0.6, phones=0.2, speech_s=3.0, tempo=1.2)
     >>> score = speechcmp.score_take(speechcmp.TakeMeasures.of_chunk(measures))
     >>> score
-    <Score 79.2, 69.9 to 89.4: lost sound 18.7, timing 2.1>
+    <Score 79.8, 68.0 to 89.5: lost sound 20.1, timing 0.1>
     >>> print(f"{float(score):.1f}")
-    79.2
+    79.8
     """
 
     value: float
@@ -403,7 +403,7 @@ class ScoreModel:
     >>> measures = speechcmp.Measures(distance=0.1, relative=0.4, phones=0.2, speech_s=3.0)
     >>> take = speechcmp.TakeMeasures.of_chunk(measures)
     >>> round(speechcmp.score_take(take, strict).value)
-    80
+    74
     """
 
     verifier: TextVerifier
@@ -626,7 +626,7 @@ def score_take(take: TakeMeasures, model: ScoreModel | None = None) -> Score:
     >>> import speechcmp
     >>> near, far = (speechcmp.Measures(x / 2, 2 * x, phones=x, speech_s=3.0) for x in (0.1, 0.2))
     >>> [round(speechcmp.score_take(speechcmp.TakeMeasures.of_chunk(one)).value) for one in (near, far)]
-    [94, 81]
+    [97, 86]
     """
     model = model or load_model()
     scores = [MISSING if one is None else score(one, model) for one in take.chunks]
