@@ -123,7 +123,7 @@ def fit(data: Data, chosen: NDArray[np.bool_]) -> ScoreModel:
     verifier = calibration.fit_log_odds(right, pick(*KINDS) + own)
     logits = [verifier.logit(one) for take in right for one in take.chunks if one]
     other = float(np.quantile(logits, REFUSED_RIGHT))
-    verifier = calibration.with_thresholds(verifier, other, pick("speed", "duration"))
+    verifier = calibration.with_thresholds(verifier, other, pick(*KINDS))
     rated = Examples(tuple(right), tuple(data.speakers[indexes].tolist() * len(VOICES)), tuple(ratings))
     return calibration.calibrate(rated, base=replace(START, verifier=verifier), base_weight=0).model
 

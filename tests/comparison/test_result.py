@@ -28,7 +28,7 @@ def result(samples: Path) -> Comparison:
 
 def test_one_line(result: Comparison) -> None:
     assert repr(result) == (
-        "<Comparison of 'take & more' against '<b>ref</b>': score 68, distance 0.125, 4 of 5 chunks found>"
+        "<Comparison of 'take & more' against '<b>ref</b>': score 59, distance 0.111, 4 of 5 chunks found>"
     )
 
 
