@@ -5,6 +5,7 @@ Readers yield a row at a time, with where it stands, and name the line of what c
 
 import codecs
 import csv
+import datetime as dt
 import html
 import json
 import math
@@ -272,9 +273,22 @@ def read_parquet(table: Snapshot) -> Rows:
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
                 for cells in batch.to_pylist():
                     row += 1
-                    yield f"row {row}", {name: without_nan(value) for name, value in cells.items()}
-    except (ArrowException, OSError) as error:
-        raise ParameterError(f"{table}: no Parquet file, or broken ({error}); write it again") from error
+                    yield f"row {row}", {name: _plain(without_nan(value)) for name, value in cells.items()}
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
+        raise ParameterError(
+            f"{table}: no Parquet file, or broken after row {row} ({error}); write it again"
+        ) from error
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any cell
+    """Write a date, a time or a number that JSON does not know as text."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 
 def without_nan(value: Any) -> Any:  # noqa: ANN401 - any cell

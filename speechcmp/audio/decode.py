@@ -287,6 +287,7 @@ def _open_known(file: AudioFile, n_bytes: int) -> AudioFile:
                 n_frames=_count_frames(sound, longest_s) if guessed else sound.frames,
                 subtype=sound.subtype,
             )
+            _check_heard(opened.duration_s, found)
             if found is not None and damaged:
                 opened = replace(opened, lost_s=found.lost_of_s(opened.duration_s))
     # A TypeError: soundfile goes by the name .raw, where it opens by name, and asks for a sample rate.
@@ -312,8 +313,7 @@ def _check_length(sound: soundfile.SoundFile, file: AudioFile, n_bytes: int, fou
     if sound.frames >= _ENDLESS_FRAMES:
         raise ValueError(f"no length in the {sound.format} header")
     length_s = sound.frames / max(1, sound.samplerate)
-    if found and found.heard_s - length_s > _MISJUDGED_S:
-        raise ValueError(f"taken for {length_s:.1f} s, and there are {found.heard_s:.1f} s")
+    _check_heard(length_s, found)
     if sound.format == "FLAC":
         with _open_bytes(file) as raw:
             lengths, rates = flac_lengths(raw, n_bytes), flac_rates(raw, n_bytes)
@@ -326,6 +326,11 @@ def _check_length(sound: soundfile.SoundFile, file: AudioFile, n_bytes: int, fou
             raise AudioError(f"{file.name}: truncated ({n_missing:,} samples missing); copy or record it again")
         if lengths:
             raise ValueError(f"header says {lengths[0]:,} samples, and there are {lengths[1]:,}")
+
+
+def _check_heard(length_s: float, found: Found | None) -> None:
+    if found and found.heard_s - length_s > _MISJUDGED_S:
+        raise ValueError(f"taken for {length_s:.1f} s, and there are {found.heard_s:.1f} s")
 
 
 def _with_length(file: AudioFile, n_bytes: int) -> AudioFile | None:

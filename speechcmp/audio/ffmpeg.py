@@ -131,7 +131,9 @@ def _as_file(source: Path | bytes) -> Iterator[Path]:
 
 
 def _probe(path: Path, name: str) -> _Stream:
-    entries = "stream=codec_name,sample_fmt,sample_rate,channels,duration:format=duration,format_name"
+    entries = (
+        "stream=codec_name,sample_fmt,sample_rate,channels,duration:format=duration,format_name,start_time,nb_streams"
+    )
     asked = ("-select_streams", "a:0", "-show_entries", entries, "-of", "json", f"file:{path}")
     out = io.BytesIO()
     _run(["ffprobe", *_SAFE, *asked], out, name, max_bytes=_BLOCK_BYTES)
@@ -141,7 +143,8 @@ def _probe(path: Path, name: str) -> _Stream:
         sample_format = stream["sample_fmt"].rstrip("p")
         lossy = sample_format == "flt" and stream["codec_name"] in _SIXTEEN_BITS
         width = 2 if lossy else _WIDTHS.get(sample_format, 4)
-        stated = stream.get("duration") or container.get("duration")
+        alone = int(container.get("nb_streams", 1)) == 1 and float(container.get("start_time", 0)) <= 0
+        stated = stream.get("duration") or (container.get("duration") if alone else None)
         form = str(container["format_name"])
         states = form.startswith(_STATES_LENGTH)
         rate, channels = int(stream["sample_rate"]), int(stream["channels"])

@@ -189,13 +189,13 @@ def _asf(raw: BinaryIO, n_bytes: int) -> int:
 
 
 def _adts(raw: BinaryIO, n_bytes: int) -> int:
-    raw.seek(0)
-    data = raw.read(n_bytes)
     position = 0
     while position + _ADTS_HEADER_BYTES <= n_bytes:
-        if data[position] != 0xFF or data[position + 1] & 0xF6 != 0xF0:
+        raw.seek(position)
+        header = raw.read(_ADTS_HEADER_BYTES)
+        if header[0] != 0xFF or header[1] & 0xF6 != 0xF0:
             return 0  # tags
-        size = (data[position + 3] & 3) << 11 | data[position + 4] << 3 | data[position + 5] >> 5
+        size = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
         if size < _ADTS_HEADER_BYTES:
             return 0
         position += size

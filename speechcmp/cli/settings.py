@@ -24,6 +24,7 @@ from speechcmp.files import read_bounded
 FILE_NAME = "speechcmp.toml"
 OWN_ONLY = frozenset(
     {"dask", "db", "out", "failures", "calibration", "encoder", "host", "token", "allow-private", "force"}
+    | {"jobs", "max-duration"}
     | {"reference", "takes", "also-reference", "wrong"}
 )
 OptionNames = Mapping[str, Mapping[str, str]]  # verb -> option without dashes -> parameter

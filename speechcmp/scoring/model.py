@@ -353,6 +353,7 @@ class ErrorBand:
 
     def __post_init__(self) -> None:
         ascend = all(a < b for a, b in itertools.pairwise(self.scores))
+        ascend = ascend and all(abs(x) <= _LARGEST for x in self.scores)
         sides = all(-_LARGEST <= x <= 0 for x in self.low) and all(0 <= x <= _LARGEST for x in self.high)
         sizes = {len(self.scores), len(self.low), len(self.high)}
         if len(sizes) != 1 or not self.scores or not ascend or not sides:

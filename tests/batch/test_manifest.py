@@ -1,7 +1,9 @@
 """Manifests: every format gives the same rows, and what is wrong is named with its line."""
 
+import datetime as dt
 import json
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,24 @@ def test_parquet(tmp_path: Path) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(ParameterError, match=r"bad\.parquet: no Parquet file, or broken"):
         open_manifest(tmp_path / "bad.parquet").check()
+
+
+def test_parquet_has_dates_and_numbers_that_json_does_not_know(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {
+        "reference": ["a.wav"],
+        "take": ["b.wav"],
+        "day": [dt.date(2026, 11, 27)],
+        "price": [Decimal("1.50")],
+        "long": [dt.timedelta(seconds=90)],
+        "raw": [b"\xff"],
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "m.parquet")
+    (row,) = open_manifest(tmp_path / "m.parquet")
+    assert json.loads(json.dumps(row.carried)) == row.carried
+    assert (row.carried["day"], row.carried["price"]) == ("2026-11-27", "1.50")
 
 
 def test_parquet_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,6 +135,7 @@ GATE = {
         (broken(error={"scores": [0.0], "low": [1.0], "high": [2.0]}), "low errors up to 0"),
         (broken(error={"scores": [9.0, 0.0], "low": [0.0, 0.0], "high": [1.0, 1.0]}), "ascending"),
         (broken(error={"scores": [0.0, 9.0], "low": [0.0], "high": [2.0]}), "ascending"),
+        (broken(error={"scores": [0.0, 10**400], "low": [0.0, 0.0], "high": [1.0, 1.0]}), "ascending"),
         (broken(error=[-1.0, 1.0]), "error is of type list, not dict"),
         (broken(error=None), "lacks 'error'"),
         (broken(gate=[]), "gate is of type list, not dict"),

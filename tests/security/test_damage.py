@@ -180,6 +180,28 @@ def test_streams_joined_anywhere_have_lost_nothing(encode: Encode, form: tuple[s
         assert found.lost_s == 0
 
 
+def test_frames_after_a_hole_are_heard(encode: Encode) -> None:
+    data = encode("mp3", "-b:a", "64k", *NO_COUNT)
+    for start in (450, 592, 600):
+        file = opened(data[:start] + data[4687:])
+        assert file is None or file.duration_s + file.lost_s > DURATION_S - 0.7, start
+        assert file is None or file.duration_s > DURATION_S - 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("-itsoffset", "5"), ("-f", "lavfi", "-i", "color=s=16x16:r=5:d=20", "-c:v", "mjpeg")],
+    ids=("late", "video"),
+)
+def test_what_else_a_container_holds_is_not_lost(encode: Encode, tmp_path: Path, options: tuple[str, ...]) -> None:
+    (tmp_path / "spoken.flac").write_bytes(encode("flac"))
+    late = options[0] == "-itsoffset"
+    before, after = (options, ()) if late else ((), options)
+    command = ["ffmpeg", "-v", "error", *before, "-i", str(tmp_path / "spoken.flac"), *after, str(tmp_path / "x.mkv")]
+    subprocess.run(command, check=True)
+    assert said_s((tmp_path / "x.mkv").read_bytes()) == 0
+
+
 def test_what_is_no_mp3_is_none() -> None:
     for data in (b"", b"ID3", bytes(5_000), np.random.default_rng(1).bytes(100_000), b"\xff" * 5_000):
         assert mp3_frames(io.BytesIO(data)) is None

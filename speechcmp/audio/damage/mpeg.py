@@ -6,7 +6,6 @@ through; between frames, only by a count in the first frame (Xing, Info, VBRI), 
 another frame has taken.
 """
 
-import re
 from array import array
 from collections.abc import Callable
 from functools import cache
@@ -34,7 +33,9 @@ _MPEG_RATES = (44_100, 48_000, 32_000)
 _ADTS_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350)
 _TAG_BYTES = 128  # ID3v1
 _APE_BYTES = 32  # its header and its footer
-_LYRICS = re.compile(rb"LYRICSBEGIN.{0,100000}?(?:LYRICS200|LYRICSEND)", re.DOTALL)
+_LYRICS = b"LYRICSBEGIN"
+_LYRICS_ENDS = (b"LYRICS200", b"LYRICSEND")
+_MOST_LYRICS = 100_000
 
 _Header = tuple[int, int]  # length in bytes; kind: what all frames of a stream have in common
 
@@ -364,6 +365,8 @@ def _tag_bytes(data: bytes, position: int) -> int:
         return _APE_BYTES + int.from_bytes(head[12:16], "little")
     if head[:3] == b"TAG":
         return _TAG_BYTES
-    if head[:11] == b"LYRICSBEGIN" and (lyrics := _LYRICS.match(data, position)):
-        return lyrics.end() - position
+    if head[: len(_LYRICS)] == _LYRICS:
+        limit = position + len(_LYRICS) + _MOST_LYRICS
+        ends = [data.find(end, position, limit) for end in _LYRICS_ENDS]
+        return min((end + len(_LYRICS_ENDS[0]) - position for end in ends if end >= 0), default=0)
     return 0
