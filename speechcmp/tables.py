@@ -25,6 +25,7 @@ CheckHeader = Callable[[str, list[str]], None]
 
 _DELIMITERS = ",;\t"  # a spreadsheet separates by semicolons where the comma is the decimal point, Unicode text by tabs
 _PARQUET_ROWS = 1024
+_MOST_ROW_BYTES = 1 << 20  # on average; packed, a cell of gigabytes is a file of kilobytes
 _DEEPEST = 32  # of values in values; what takes results to workers and files does not go on for ever
 _TOO_DEEP = f"values in values, more than {_DEEPEST} deep"
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -270,14 +271,24 @@ def read_parquet(table: Snapshot) -> Rows:
     row = 0
     try:
         with parquet.ParquetFile(table.binary()) as file:
+            _check_row_groups(table, file.metadata)
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
                 for cells in batch.to_pylist():
                     row += 1
                     yield f"row {row}", {name: _plain(without_nan(value)) for name, value in cells.items()}
+    except ParameterError:
+        raise
     except (ArrowException, OSError, ValueError, OverflowError) as error:
         raise ParameterError(
             f"{table}: no Parquet file, or broken after row {row} ({error}); write it again"
         ) from error
+
+
+def _check_row_groups(table: Snapshot, metadata: Any) -> None:  # noqa: ANN401 - pyarrow's
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        if group.total_byte_size > _MOST_ROW_BYTES * max(group.num_rows, 1):
+            raise ParameterError(f"{table}: has cells of {_MOST_ROW_BYTES >> 20} MiB and more; write paths in them")
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any cell

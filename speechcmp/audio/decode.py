@@ -277,8 +277,10 @@ def _open_known(file: AudioFile, n_bytes: int) -> AudioFile:
             found = found or _frames_of(file, sound.format)
             _check_length(sound, file, n_bytes, found)
             damaged = found is not None and found.lost_s > 0
-            # The length of an MP3 without a table of contents is a guess, that of a damaged Ogg a promise not kept.
-            guessed = damaged or (sound.format == "MP3" and not _has_table_of_contents(file))
+            # The length of an MP3 without a table of contents, or in a WAV file, is a guess; that of a damaged Ogg a
+            # promise not kept.
+            counted = sound.format == "MP3" and _has_table_of_contents(file)
+            guessed = damaged or (sound.subtype.startswith(_MP3) and not counted)
             opened = replace(
                 file,
                 sample_rate=sound.samplerate,

@@ -104,6 +104,17 @@ def test_parquet_has_dates_and_numbers_that_json_does_not_know(tmp_path: Path) -
     assert (row.carried["day"], row.carried["price"]) == ("2026-11-27", "1.50")
 
 
+def test_a_huge_cell_of_parquet_is_not_unpacked(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = pa.table({"reference": ["a.wav"], "take": ["A" * (8 << 20)]})
+    parquet.write_table(table, tmp_path / "m.parquet", compression="zstd")
+    assert (tmp_path / "m.parquet").stat().st_size < 20_000
+    with pytest.raises(ParameterError, match=r"m\.parquet: has cells of 1 MiB and more"):
+        open_manifest(tmp_path / "m.parquet").check()
+
+
 def test_parquet_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -180,6 +180,10 @@ def test_streams_joined_anywhere_have_lost_nothing(encode: Encode, form: tuple[s
         assert found.lost_s == 0
 
 
+def test_mp3_in_a_wav_file_is_whole(encode: Encode) -> None:
+    assert said_s(encode("wav", "-c:a", "libmp3lame")) == 0
+
+
 def test_frames_after_a_hole_are_heard(encode: Encode) -> None:
     data = encode("mp3", "-b:a", "64k", *NO_COUNT)
     for start in (450, 592, 600):
