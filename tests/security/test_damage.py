@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from decoding import opened, said_s
 from signals import syllables
 
 from speechcmp.audio.damage.mpeg import adts_frames, mp3_frames
 from speechcmp.audio.damage.ogg import ogg_pages
-from speechcmp.audio.decode import AudioFile, open_audio
+from speechcmp.audio.decode import open_audio
 from speechcmp.errors import AudioError
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
@@ -42,22 +43,6 @@ def encode(tmp_path_factory: pytest.TempPathFactory) -> Encode:
         return done[suffix, options]
 
     return call
-
-
-def opened(data: bytes) -> AudioFile | None:
-    """Open and decode a file; None if it is refused."""
-    try:
-        file = open_audio(io.BytesIO(data))
-        for _ in file.pcm_blocks():
-            pass
-    except AudioError:
-        return None
-    return file
-
-
-def said_s(data: bytes) -> float | None:
-    file = opened(data)
-    return None if file is None else file.lost_s
 
 
 def holed(data: bytes, share: float = 0.25) -> bytes:
