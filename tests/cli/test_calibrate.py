@@ -228,9 +228,13 @@ def test_only_a_model_is_replaced(speechcmp: Command, results: Path, ratings: Pa
         done = speechcmp("calibrate", results, ratings, "-o", out)
         assert (done.code, reason in done.err) == (2, True)
     assert (precious.read_bytes(), results.read_bytes()) == (b"fLaC", before)
-    model = tmp_path / "model.json"
+    model, nowhere = tmp_path / "model.json", tmp_path / "nowhere.json"
+    model.write_text('{"schema": "speechcmp.score-model/1"}')
     for _ in range(2):
         assert speechcmp("calibrate", results, ratings, "-o", model).code == 0
+    nowhere.symlink_to("elsewhere.json")
+    assert "is a link to nothing" in speechcmp("calibrate", results, ratings, "-o", nowhere).err
+    assert not (tmp_path / "elsewhere.json").exists()
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]
 
 
