@@ -40,7 +40,7 @@ LEAST_RELATIVE = 0.05  # of which the logarithm is taken
 _LARGEST = 1e6  # of a model's numbers: larger ones can't be meant, and points would be infinite
 _OTHER_SCALE = 5.0  # log odds by which the points of another text fall to a third
 _MOST_TEMPO = math.log(2.5)  # slower ones excuse no more
-_MOST_SPEECH = math.log(6.0)  # nor does more of it than the readings had
+_LEAST_SPEECH_S, _MOST_SPEECH_S = 1.5, 6.0  # of nine tenths of the readings: less and more of it was not fitted
 _MOST_PAUSE = 0.5  # further pauses are no further from the reference
 _MOST_EXTRA = 1.0  # who says more than twice what was asked has not read worse for it
 
@@ -241,7 +241,7 @@ class TextVerifier:
 
     The log odds are ``offset - distance * Measures.distance - relative * log(Measures.relative) - phones *
     Measures.phones + tempo * abs(log(Measures.tempo)) + speech * log(Measures.speech_s)``, the tempo up to 2.5 and the
-    speech up to 6 s. Who reads far slower than the reference is a beginner, as far from it with the right text as
+    speech from 1.5 to 6 s. Who reads far slower than the reference is a beginner, as far from it with the right text as
     others are with a wrong one; and the more is said, the less is by chance.
 
     Attributes
@@ -261,7 +261,7 @@ class TextVerifier:
     Examples
     --------
     >>> import speechcmp
-    >>> verifier = speechcmp.TextVerifier(1.0, distance=5.0, relative=9.0, phones=5.0, tempo=2.0, speech=3.0)
+    >>> verifier = speechcmp.TextVerifier(1.0, distance=5.0, relative=9.0, phones=5.0, tempo=2.0, speech=0.0)
     >>> verifier.logit(speechcmp.Measures(distance=0.2, relative=1.0, phones=0.2, speech_s=1.0))
     -1.0
     """
@@ -651,7 +651,8 @@ def _score(value: float, lost: Parts, same_text: float, verdict: Verdict | None,
 def verifier_inputs(measures: Measures) -> tuple[float, ...]:
     """Return what the slopes of the verifier are multiplied by."""
     relative = math.log(max(measures.relative, LEAST_RELATIVE))
-    slow, speech = min(abs(math.log(measures.tempo)), _MOST_TEMPO), min(math.log(measures.speech_s), _MOST_SPEECH)
+    slow = min(abs(math.log(measures.tempo)), _MOST_TEMPO)
+    speech = math.log(min(max(measures.speech_s, _LEAST_SPEECH_S), _MOST_SPEECH_S))
     return measures.distance, relative, measures.phones, -slow, -speech
 
 
