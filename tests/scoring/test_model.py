@@ -198,7 +198,8 @@ def test_another_text_scores_below_20_and_nobody_else() -> None:
         (verifier.same + 1e-6, "same"),
     ):
         assert verifier.verdict(logit) == verdict
-        one = score(Measures(0.0, 1.0, (verifier.offset - logit - 1e-9) / verifier.phones, 1.0))
+        near = Measures(0.0, 1.0, 0.0, speech_s=2.0)
+        one = score(replace(near, phones=(verifier.logit(near) - logit - 1e-9) / verifier.phones))
         assert one.verdict == verdict
         assert (one.value < 20) == (verdict == "other")
 
