@@ -251,7 +251,7 @@ def main() -> None:
         "measures": "speechcmp.scoring.impostors.measure_chunk: 40 mel bands, 16 kHz, 25/10 ms, and phonetic features",
         "by": "benchmarks/fit_score.py",
         "caution": "cross-validation covers the slopes and the verifier; the constants of measure_chunk, knots, "
-        "sharpness, strictness and weights of fit_score.py were chosen by comparing some 100 settings on "
+        "inputs and shares of fit_score.py were chosen by comparing some 100 settings on "
         "these same readings, so expect less elsewhere",
         "n_readings": data.n,
         **{name: model.fitted[name] for name in ("n_ratings", "n_speakers")},

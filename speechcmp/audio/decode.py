@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from speechcmp.audio.damage.flac import flac_lengths, flac_rates
+from speechcmp.audio.damage.flac import flac_denied
 from speechcmp.audio.damage.found import Found
 from speechcmp.audio.damage.mpeg import adts_frames, mp3_frames
 from speechcmp.audio.damage.ogg import ogg_pages
@@ -318,7 +318,7 @@ def _check_length(sound: soundfile.SoundFile, file: AudioFile, n_bytes: int, fou
     _check_heard(length_s, found)
     if sound.format == "FLAC":
         with _open_bytes(file) as raw:
-            lengths, rates = flac_lengths(raw, n_bytes), flac_rates(raw, n_bytes)
+            lengths, rates = flac_denied(raw, n_bytes)
         if rates:
             raise AudioError(
                 f"{file.name}: broken (header says {rates[0]} Hz, frames say {rates[1]} Hz); copy or record it again"

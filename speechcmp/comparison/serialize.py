@@ -1,6 +1,7 @@
 """A comparison as plain values, and back: the fields of every JSON object, line and table made from it."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 from speechcmp.comparison.mismatch import Mismatch
@@ -15,7 +16,7 @@ SCHEMA = "speechcmp.compare/1"
 # Of a chunk, in a line of many; the last three are what the score can be worked out from again.
 _BRIEF = ("index", "status", "distance", "score", "interval", "verdict", "reference", "pause_before_s", "measures")
 _LARGEST = 1e12  # no measure and no time is anywhere near
-_MEASURES = ("distance", "relative", "phones", "speech_s", "tempo", "pause")
+_MEASURES = tuple(field.name for field in fields(Measures))
 
 
 def to_dict(result: Comparison) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def pair_values(pair: ChunkPair) -> dict[str, Any]:
         "score": pair.score.value if pair.score else None,
         **judgement_values(pair.score),
         "score_parts": score_values(pair.score),
-        "measures": _measure_values(pair.measures) if pair.measures else None,
+        "measures": asdict(pair.measures) if pair.measures else None,
         "tempo": pair.tempo,
         "pause_before_s": {"reference": pair.pause_before_s[0], "take": pair.pause_before_s[1]},
         "worst": [_mismatch_values(mismatch) for mismatch in pair.worst],
@@ -141,10 +142,6 @@ def pair_values(pair: ChunkPair) -> dict[str, Any]:
             "take": _delivery_values(prosody.take),
         }
     return values
-
-
-def _measure_values(measures: Measures) -> dict[str, float]:
-    return {name: getattr(measures, name) for name in _MEASURES}
 
 
 def _mismatch_values(mismatch: Mismatch) -> dict[str, Any]:

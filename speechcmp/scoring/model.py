@@ -36,7 +36,7 @@ from speechcmp.tables import decode_json
 
 SCHEMA = "speechcmp.score-model/2"
 REFUSED = 20.0  # below it a score says: another text
-LEAST_RELATIVE = 0.05  # of which the logarithm is taken
+_LEAST_RELATIVE = 0.05  # of which the logarithm is taken
 _LARGEST = 1e6  # of a model's numbers: larger ones can't be meant, and points would be infinite
 _OTHER_SCALE = 5.0  # log odds by which the points of another text fall to a third
 _MOST_TEMPO = math.log(2.5)  # slower ones excuse no more
@@ -650,7 +650,7 @@ def _score(value: float, lost: Parts, same_text: float, verdict: Verdict | None,
 
 def verifier_inputs(measures: Measures) -> tuple[float, ...]:
     """Return what the slopes of the verifier are multiplied by."""
-    relative = math.log(max(measures.relative, LEAST_RELATIVE))
+    relative = math.log(max(measures.relative, _LEAST_RELATIVE))
     slow = min(abs(math.log(measures.tempo)), _MOST_TEMPO)
     speech = math.log(min(max(measures.speech_s, _LEAST_SPEECH_S), _MOST_SPEECH_S))
     return measures.distance, relative, measures.phones, -slow, -speech

@@ -26,8 +26,23 @@ class _Frame(NamedTuple):
     rate: int  # Hz; 0: the header's
 
 
-def flac_lengths(raw: BinaryIO, n_bytes: int) -> tuple[int, int] | None:
-    """Return the samples that a FLAC file's header states and those that its last frame ends with, if they differ.
+class Denied(NamedTuple):
+    """What a header states and the frames deny: (stated, found), or None where they agree or do not tell.
+
+    Attributes
+    ----------
+    lengths : tuple of (int, int) or None
+        In samples; found is where the last frame ends.
+    rates : tuple of (int, int) or None
+        In Hz.
+    """
+
+    lengths: tuple[int, int] | None = None
+    rates: tuple[int, int] | None = None
+
+
+def flac_denied(raw: BinaryIO, n_bytes: int) -> Denied:
+    """Hold the header of a FLAC file against its last frames; nothing is denied of another file.
 
     Parameters
     ----------
@@ -35,52 +50,32 @@ def flac_lengths(raw: BinaryIO, n_bytes: int) -> tuple[int, int] | None:
         From which may be read anywhere.
     n_bytes : int
         Its length.
-
-    Returns
-    -------
-    tuple of (int, int) or None
-        None also for another file, and for one whose frames are not found.
     """
-    head, frames = _head_and_tail(raw, n_bytes)
-    total = int.from_bytes(head[21:26], "big") & (1 << 36) - 1
-    ends = {frame.stop for frame in frames}
-    # Bytes that look like a header by chance neither end where the recording does nor go on from there.
-    if not total or not ends or (total in ends and all(frame.start != total for frame in frames)):
-        return None
-    return total, max(ends)
-
-
-def flac_rates(raw: BinaryIO, n_bytes: int) -> tuple[int, int] | None:
-    """Return the sample rate that a FLAC file's header states and that of its last frames, in Hz, if they differ.
-
-    Parameters
-    ----------
-    raw : binary file
-        From which may be read anywhere.
-    n_bytes : int
-        Its length.
-
-    Returns
-    -------
-    tuple of (int, int) or None
-        None also for another file, and for one whose frames do not tell.
-    """
-    head, frames = _head_and_tail(raw, n_bytes)
-    rates = Counter(frame.rate for frame in frames if frame.rate)
-    if not rates:
-        return None
-    stated, (usual, n_usual) = int.from_bytes(head[18:21], "big") >> 4, rates.most_common(1)[0]
-    # Of bytes that look like a header by chance there is one at most.
-    return (stated, usual) if stated not in rates and n_usual * 2 > len(frames) else None
-
-
-def _head_and_tail(raw: BinaryIO, n_bytes: int) -> tuple[bytes, list[_Frame]]:
     raw.seek(0)
     head = raw.read(42)
     if head[:4] != b"fLaC" or head[4] & 0x7F or len(head) < 42:
-        return head, []
+        return Denied()
     raw.seek(max(0, n_bytes - _TAIL_BYTES))
-    return head, list(_frames(raw.read(), int.from_bytes(head[8:10], "big")))
+    frames = list(_frames(raw.read(), int.from_bytes(head[8:10], "big")))
+    stated = int.from_bytes(head[18:26], "big")  # 20 bits of rate, 3 and 5 of channels and width, 36 of length
+    return Denied(_lengths(stated & (1 << 36) - 1, frames), _rates(stated >> 44, frames))
+
+
+def _lengths(stated: int, frames: list[_Frame]) -> tuple[int, int] | None:
+    ends = {frame.stop for frame in frames}
+    # Bytes that look like a header by chance neither end where the recording does nor go on from there.
+    if not stated or not ends or (stated in ends and all(frame.start != stated for frame in frames)):
+        return None
+    return stated, max(ends)
+
+
+def _rates(stated: int, frames: list[_Frame]) -> tuple[int, int] | None:
+    rates = Counter(frame.rate for frame in frames if frame.rate)
+    if not rates:
+        return None
+    usual, n_usual = rates.most_common(1)[0]
+    # Of bytes that look like a header by chance there is one at most.
+    return (stated, usual) if stated not in rates and n_usual * 2 > len(frames) else None
 
 
 def _frames(data: bytes, block_size: int) -> Iterator[_Frame]:

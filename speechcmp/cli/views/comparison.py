@@ -16,7 +16,7 @@ CAUSES = {
     "pauses": "pauses",
     "completeness": "missing or extra speech",
 }
-_VERDICTS = {"other": "another text", "unsure": "another text? listen"}
+_DOUBTS = {"other": "another text", "unsure": "another text? listen"}
 _RANKED = ("rank", "take", "score", "distance", "missing", "tempo")
 CSV_COLUMNS = (
     "reference_path",
@@ -61,7 +61,7 @@ def print_table(result: Comparison) -> None:
             continue
         drawn = f"[cyan]{bar(pair.score.value / 100 if pair.score else 0)}[/]"
         note = " [yellow]out of order[/]" if pair.reordered else ""
-        note += f" [yellow]{_VERDICTS.get(pair.score.verdict or '', '')}[/]" if pair.score else ""
+        note += f" [yellow]{_doubt(pair)}[/]" if _doubt(pair) else ""
         measured = (number(pair.tempo), number(pair.distance, 3), score)
         table.add_row(str(pair.index), str(pair.reference), str(pair.take), *measured, drawn + note)
     out = console()
@@ -77,13 +77,13 @@ def print_table(result: Comparison) -> None:
     out.print()
 
 
-def is_doubtful(pair: ChunkPair) -> bool:
-    """Tell whether what stands in a chunk's place is, or may be, another text."""
-    return pair.score is not None and pair.score.verdict in _VERDICTS
+def _doubt(pair: ChunkPair) -> str | None:
+    """Say in words whether what stands in a chunk's place is, or may be, another text."""
+    return _DOUBTS.get(pair.score.verdict or "") if pair.score else None
 
 
 def _overall(result: Comparison) -> str:
-    n_doubtful = sum(is_doubtful(pair) for pair in result.pairs)
+    n_doubtful = sum(_doubt(pair) is not None for pair in result.pairs)
     found = f"{len(result.pairs) - result.n_missing - n_doubtful} of {len(result.pairs)} chunks found"
     found += f", {n_doubtful} doubtful" if n_doubtful else ""
     extra = f", {len(result.extra)} extra" if result.extra else ""
